@@ -1,0 +1,2 @@
+//! keyferry
+pub mod secret;

@@ -1,1 +1,6 @@
-fn main() {}
+//! Black-box tests: the real executable between a scripted client and scripted
+//! servers. One topic per file; `support` holds the servers and the client.
+#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+mod support;
+mod wire;

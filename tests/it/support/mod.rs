@@ -1,0 +1,14 @@
+//! What the tests stand on: scripted servers and the real executable.
+
+pub(crate) mod bridge;
+pub(crate) mod home;
+pub(crate) mod http;
+pub(crate) mod legacy;
+pub(crate) mod mcp_server;
+pub(crate) mod modern;
+
+use std::time::Duration;
+
+/// How long any wait may last before the test has failed; far above what is
+/// ever needed, because the machine may be busy.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);

@@ -2,5 +2,12 @@
 //! servers. One topic per file; `support` holds the servers and the client.
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
+mod bad_input;
+mod batch;
+mod legacy;
+mod redirects;
+mod replies;
+mod resume;
+mod session;
 mod support;
 mod wire;

@@ -208,13 +208,20 @@ impl Bridge {
             .strip_suffix('\n')
             .unwrap_or_else(|| panic!("half a line on stdout: {line:.400}"));
         assert!(!line.contains('\r'), "a carriage return on stdout: {line}");
-        envelope(line);
         Some(line.to_owned())
     }
 
     /// The next line, without its end.
     #[track_caller]
     pub(crate) fn line(&mut self) -> String {
+        let line = self.line_unchecked();
+        envelope(&line);
+        line
+    }
+
+    /// The next line, where it may be a batch or nested beyond what serde_json reads.
+    #[track_caller]
+    pub(crate) fn line_unchecked(&mut self) -> String {
         if !self.aside.is_empty() {
             return self.aside.remove(0);
         }
@@ -232,6 +239,7 @@ impl Bridge {
             let Some(line) = self.next_line(PATIENCE) else {
                 panic!("stdout ended before {what}; stderr: {}", self.stderr());
             };
+            envelope(&line);
             if wanted(&line) {
                 return line;
             }

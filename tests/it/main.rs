@@ -5,6 +5,8 @@
 mod bad_input;
 mod batch;
 mod legacy;
+mod modern;
+mod modern_headers;
 mod redirects;
 mod replies;
 mod resume;

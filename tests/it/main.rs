@@ -4,6 +4,9 @@
 
 mod bad_input;
 mod batch;
+mod big;
+mod exit;
+mod flow;
 mod legacy;
 mod modern;
 mod modern_headers;

@@ -208,13 +208,19 @@ impl Wire {
         self.events_with(&[])
     }
 
-    pub(crate) fn events_with(mut self, headers: &[(&str, &str)]) -> Events {
+    pub(crate) fn events_with(self, headers: &[(&str, &str)]) -> Events {
         let mut all = vec![
             ("Content-Type", "text/event-stream"),
             ("Cache-Control", "no-cache"),
-            ("Transfer-Encoding", "chunked"),
         ];
         all.extend(headers);
+        self.chunked(&all)
+    }
+
+    /// Any body in chunks.
+    pub(crate) fn chunked(mut self, headers: &[(&str, &str)]) -> Events {
+        let mut all = headers.to_vec();
+        all.push(("Transfer-Encoding", "chunked"));
         self.head(200, &all);
         Events(self)
     }

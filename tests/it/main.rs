@@ -5,8 +5,10 @@
 mod bad_input;
 mod batch;
 mod big;
+mod credentials;
 mod exit;
 mod flow;
+mod headers;
 mod legacy;
 mod modern;
 mod modern_headers;
@@ -15,4 +17,5 @@ mod replies;
 mod resume;
 mod session;
 mod support;
+mod verbs;
 mod wire;

@@ -29,6 +29,15 @@ impl Launch {
         }
     }
 
+    /// Without the verb `run`.
+    pub(crate) fn bare(home: Arc<Home>, url: &str) -> Self {
+        Self {
+            home,
+            args: vec![url.to_owned()],
+            env: Vec::new(),
+        }
+    }
+
     pub(crate) fn args(mut self, args: &[&str]) -> Self {
         self.args.extend(args.iter().map(|arg| (*arg).to_owned()));
         self
@@ -104,6 +113,11 @@ impl Bridge {
     /// In front of `server`, with a vault in memory.
     pub(crate) fn to(server: &Server) -> Self {
         Home::new("memory").launch(&server.url()).start()
+    }
+
+    /// In a home that others use too.
+    pub(crate) fn start_in(home: &Arc<Home>, url: &str) -> Self {
+        Launch::new(home.clone(), url).start()
     }
 
     fn spawn(mut command: Command, home: Arc<Home>) -> Self {

@@ -6,6 +6,7 @@ pub(crate) mod http;
 pub(crate) mod legacy;
 pub(crate) mod mcp_server;
 pub(crate) mod modern;
+pub(crate) mod protected;
 
 use std::time::Duration;
 

@@ -9,6 +9,8 @@ mod credentials;
 mod exit;
 mod flow;
 mod headers;
+#[cfg(target_os = "linux")]
+mod keychain;
 mod legacy;
 mod modern;
 mod modern_headers;

@@ -71,6 +71,10 @@ impl Home {
         self.env.push((name.to_owned(), value.to_owned()));
     }
 
+    pub(crate) fn unset(&mut self, name: &str) {
+        self.env.retain(|(n, _)| n != name);
+    }
+
     /// `KEYFERRY_HOME`; the executable makes it.
     pub(crate) fn dir(&self) -> PathBuf {
         self.root.path().join("keyferry")

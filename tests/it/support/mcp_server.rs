@@ -231,39 +231,8 @@ fn serve(stream: &Arc<TcpStream>, number: usize, shared: &Shared) {
 
 /// A request whose reply is in the hands of the test.
 pub(crate) struct Call {
-    pub(crate) request: RequestCopy,
+    pub(crate) request: Request,
     pub(crate) wire: Wire,
-}
-
-/// What a parked call needs of its request.
-pub(crate) struct RequestCopy {
-    pub(crate) headers: Vec<(String, String)>,
-    pub(crate) body: Vec<u8>,
-    id: String,
-}
-
-impl RequestCopy {
-    fn of(request: &Request) -> Self {
-        Self {
-            headers: request.headers.clone(),
-            body: request.body.clone(),
-            id: request.id(),
-        }
-    }
-
-    pub(crate) fn id(&self) -> &str {
-        &self.id
-    }
-
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        let mut headers = self.headers.iter();
-        let found = headers.find(|(n, _)| n.eq_ignore_ascii_case(name));
-        found.map(|(_, value)| value.as_str())
-    }
-
-    pub(crate) fn result(&self, result: &str) -> String {
-        format!(r#"{{"jsonrpc":"2.0","id":{},"result":{result}}}"#, self.id)
-    }
 }
 
 /// Calls wait here until the test takes them.
@@ -281,7 +250,7 @@ impl Parked {
 pub(crate) fn park() -> (impl Fn(&Request, Wire) + Send + Sync + 'static, Parked) {
     let (sender, receiver): (Sender<Call>, _) = channel();
     let handler = move |request: &Request, wire: Wire| {
-        let request = RequestCopy::of(request);
+        let request = request.clone();
         let _ = sender.send(Call { request, wire });
     };
     (handler, Parked(receiver))

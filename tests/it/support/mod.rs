@@ -3,6 +3,8 @@
 pub(crate) mod bridge;
 pub(crate) mod home;
 pub(crate) mod http;
+#[cfg(target_os = "linux")]
+pub(crate) mod keyring;
 pub(crate) mod legacy;
 pub(crate) mod mcp_server;
 pub(crate) mod modern;

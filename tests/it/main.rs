@@ -5,6 +5,7 @@
 mod bad_input;
 mod batch;
 mod big;
+mod concurrency;
 mod credentials;
 mod exit;
 mod flow;
@@ -17,7 +18,10 @@ mod modern_headers;
 mod redirects;
 mod replies;
 mod resume;
+mod secrets;
 mod session;
 mod support;
+mod tls;
+mod vault;
 mod verbs;
 mod wire;

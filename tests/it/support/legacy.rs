@@ -19,17 +19,34 @@ pub(crate) struct Legacy {
 #[derive(Clone, Default)]
 pub(crate) struct Sessions(Arc<Mutex<SessionState>>);
 
-#[derive(Default)]
 struct SessionState {
+    name: String,
     opened: u32,
     live: Option<String>,
 }
 
+impl Default for SessionState {
+    fn default() -> Self {
+        Self {
+            name: "session".to_owned(),
+            opened: 0,
+            live: None,
+        }
+    }
+}
+
 impl Sessions {
+    /// With ids of another name than `session-1`.
+    pub(crate) fn named(name: &str) -> Self {
+        let sessions = Self::default();
+        name.clone_into(&mut sessions.0.lock().unwrap().name);
+        sessions
+    }
+
     fn open(&self) -> String {
         let mut state = self.0.lock().unwrap();
         state.opened += 1;
-        let id = format!("session-{}", state.opened);
+        let id = format!("{}-{}", state.name, state.opened);
         state.live = Some(id.clone());
         id
     }

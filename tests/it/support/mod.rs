@@ -9,6 +9,7 @@ pub(crate) mod legacy;
 pub(crate) mod mcp_server;
 pub(crate) mod modern;
 pub(crate) mod protected;
+pub(crate) mod tls;
 
 use std::time::Duration;
 

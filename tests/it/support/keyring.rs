@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::channel;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// Who answers for `org.freedesktop.secrets`.
@@ -109,22 +109,27 @@ impl Bus {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
-    /// Who owns the name now.
+    /// The daemon that owns the name, which it takes soon after its start.
     fn owner(&self) -> Pid {
-        let reply = self.run(
-            "dbus-send",
-            &[
-                "--session",
-                "--print-reply=literal",
-                "--dest=org.freedesktop.DBus",
-                "/",
-                "org.freedesktop.DBus.GetConnectionUnixProcessID",
-                "string:org.freedesktop.secrets",
-            ],
-        );
-        let pid = reply.split_whitespace().last().unwrap_or_default();
-        let pid = pid.parse().expect("the daemon has a pid");
-        Pid::from_raw(pid).expect("a pid")
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let reply = self.run(
+                "dbus-send",
+                &[
+                    "--session",
+                    "--print-reply=literal",
+                    "--dest=org.freedesktop.DBus",
+                    "/",
+                    "org.freedesktop.DBus.GetConnectionUnixProcessID",
+                    "string:org.freedesktop.secrets",
+                ],
+            );
+            let pid = reply.split_whitespace().last().unwrap_or_default();
+            if let Some(pid) = pid.parse().ok().and_then(Pid::from_raw) {
+                return pid;
+            }
+            assert!(Instant::now() < end, "gnome-keyring did not start");
+        }
     }
 
     fn signal(&self, signal: Signal) {

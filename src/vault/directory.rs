@@ -41,9 +41,8 @@ impl Directory {
             .create(path)
             .map_err(|error| VaultError::io("make", path, error))?;
         // Also sets the mode where the umask took bits of ours away.
-        Self::existing(path)?.ok_or_else(|| {
-            VaultError::io("make", path, io::Error::from(io::ErrorKind::NotFound))
-        })
+        Self::existing(path)?
+            .ok_or_else(|| VaultError::io("make", path, io::Error::from(io::ErrorKind::NotFound)))
     }
 
     /// The directory at `path`, or `None` if nothing is there.
@@ -79,7 +78,11 @@ impl Directory {
         let mut names = Vec::new();
         for entry in fs::read_dir(&self.path).map_err(failed)? {
             let name = entry.map_err(failed)?.file_name();
-            names.extend(name.into_string().ok().filter(|name| name.ends_with(suffix)));
+            names.extend(
+                name.into_string()
+                    .ok()
+                    .filter(|name| name.ends_with(suffix)),
+            );
         }
         Ok(names)
     }
@@ -120,8 +123,7 @@ impl Directory {
         let path = self.path_of(name);
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
-        let file =
-            open_as_is(&mut options, &path).map_err(|error| opening_failed(&path, error))?;
+        let file = open_as_is(&mut options, &path).map_err(|error| opening_failed(&path, error))?;
         checked(file, &path)
     }
 

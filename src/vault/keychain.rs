@@ -34,7 +34,8 @@ impl<'a> Keychain<'a> {
         if let Err(error) = keyring::v1::Entry::store_status() {
             return Err(meaning(error));
         }
-        let store = keyring_core::get_default_store().ok_or_else(|| meaning(&Error::NoDefaultStore))?;
+        let store =
+            keyring_core::get_default_store().ok_or_else(|| meaning(&Error::NoDefaultStore))?;
         Ok(Self { store, service })
     }
 

@@ -23,8 +23,12 @@ pub struct RecordLock {
 #[derive(Debug)]
 enum Held {
     /// Closing the file frees the lock.
-    File { _file: File },
-    Process { _guard: OwnedMutexGuard<()> },
+    File {
+        _file: File,
+    },
+    Process {
+        _guard: OwnedMutexGuard<()>,
+    },
 }
 
 /// One attempt after the other at a lock file, without ever blocking in the system call.

@@ -84,9 +84,9 @@ impl KeyFile {
             salt: STANDARD_NO_PAD.encode(salt),
             key: String::new(),
         };
-        let sealed = file
-            .derive(passphrase, path)?
-            .seal(key.to_text().expose().as_bytes(), FILE, b"")?;
+        let sealed =
+            file.derive(passphrase, path)?
+                .seal(key.to_text().expose().as_bytes(), FILE, b"")?;
         file.key = STANDARD_NO_PAD.encode(sealed);
         Ok(file)
     }
@@ -99,7 +99,9 @@ impl KeyFile {
             .derive(passphrase, path)?
             .open(&sealed, FILE, b"")
             .ok_or(PassphraseError::Wrong)?;
-        let key = std::str::from_utf8(text.expose()).ok().and_then(Key::from_text);
+        let key = std::str::from_utf8(text.expose())
+            .ok()
+            .and_then(Key::from_text);
         key.ok_or_else(|| VaultError::corrupt(path, "it holds no vault key"))
     }
 
@@ -113,8 +115,8 @@ impl KeyFile {
             return Err(unknown());
         }
         let salt = STANDARD_NO_PAD.decode(&self.salt).map_err(|_| unknown())?;
-        let params = Params::new(self.memory_kib, self.passes, self.lanes, None)
-            .map_err(|_| unknown())?;
+        let params =
+            Params::new(self.memory_kib, self.passes, self.lanes, None).map_err(|_| unknown())?;
         let mut bytes = Zeroizing::new([0; 32]);
         Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
             .hash_password_into(passphrase.expose().as_bytes(), &salt, bytes.as_mut_slice())
@@ -140,9 +142,15 @@ mod tests {
         let found = look_up(&vault, &given("correct horse")).unwrap().unwrap();
         assert_eq!(made.id(), found.id());
         let wrong = look_up(&vault, &given("battery staple")).err().unwrap();
-        assert!(matches!(wrong, VaultError::Passphrase(PassphraseError::Wrong)));
+        assert!(matches!(
+            wrong,
+            VaultError::Passphrase(PassphraseError::Wrong)
+        ));
         let missing = look_up(&vault, &PassphraseFrom::Nowhere).err().unwrap();
-        assert!(matches!(missing, VaultError::Passphrase(PassphraseError::Missing)));
+        assert!(matches!(
+            missing,
+            VaultError::Passphrase(PassphraseError::Missing)
+        ));
         let file = std::fs::read_to_string(vault.join(FILE)).unwrap();
         assert!(!file.contains(made.to_text().expose().as_str()));
     }

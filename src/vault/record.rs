@@ -39,7 +39,9 @@ impl RecordKey {
             hash.update(field.as_bytes());
         };
         match self {
-            Self::Remote { url, account } => ["remote", url, account].into_iter().for_each(&mut add),
+            Self::Remote { url, account } => {
+                ["remote", url, account].into_iter().for_each(&mut add)
+            }
             Self::Named(name) => ["named", name].into_iter().for_each(&mut add),
         }
         hex(&hash.finalize())
@@ -128,7 +130,10 @@ impl Header {
         }
         // Else a swapped header could pass an empty payload off as a sealed one.
         if header.sealed.is_none() && header.kind != UNSEALED_KIND {
-            return Err(VaultError::corrupt(file, "it is of a kind that is sealed, and is not"));
+            return Err(VaultError::corrupt(
+                file,
+                "it is of a kind that is sealed, and is not",
+            ));
         }
         Ok(header)
     }
@@ -153,7 +158,10 @@ pub(super) fn split<'a>(
     let header = Header::parse(&bytes[..end], file)?;
     let body = &bytes[end + 1..];
     if header.sealed.is_none() && !body.is_empty() {
-        return Err(VaultError::corrupt(file, "it is not sealed, and is not empty"));
+        return Err(VaultError::corrupt(
+            file,
+            "it is not sealed, and is not empty",
+        ));
     }
     Ok((header, &bytes[..=end], body))
 }

@@ -97,7 +97,12 @@ pub(super) fn refuse_if_sealed(settings: &Settings) -> Result<(), VaultError> {
     let source = settings.source.name();
     let sealed = headers(&settings.directory)?
         .iter()
-        .filter(|(_, header)| header.sealed.as_ref().is_some_and(|sealed| sealed.source == source))
+        .filter(|(_, header)| {
+            header
+                .sealed
+                .as_ref()
+                .is_some_and(|sealed| sealed.source == source)
+        })
         .count();
     match sealed {
         0 => Ok(()),

@@ -147,11 +147,19 @@ mod tests {
             let mut changed = sealed.clone();
             changed[at] ^= 1;
             assert!(key.open(&changed, "id", b"header\n").is_none(), "byte {at}");
-            assert!(key.open(&sealed[..at], "id", b"header\n").is_none(), "cut at {at}");
+            assert!(
+                key.open(&sealed[..at], "id", b"header\n").is_none(),
+                "cut at {at}"
+            );
         }
         assert!(key.open(&sealed, "id", b"Header\n").is_none());
         assert!(key.open(&sealed, "di", b"header\n").is_none());
-        assert!(Key::random().unwrap().open(&sealed, "id", b"header\n").is_none());
+        assert!(
+            Key::random()
+                .unwrap()
+                .open(&sealed, "id", b"header\n")
+                .is_none()
+        );
     }
 
     #[test]

@@ -197,7 +197,10 @@ mod tests {
         std::fs::write(&path, "\n").unwrap();
         assert!(matches!(from.obtain(), Err(PassphraseError::Empty)));
         std::fs::remove_file(&path).unwrap();
-        assert!(matches!(from.obtain(), Err(PassphraseError::Unreadable { .. })));
+        assert!(matches!(
+            from.obtain(),
+            Err(PassphraseError::Unreadable { .. })
+        ));
     }
 
     #[test]
@@ -221,9 +224,17 @@ mod tests {
         for (line, limit, why) in [
             ("false", 10_000, "failed (exit status: 1)"),
             ("sleep 60", 50, "has not ended in time"),
-            ("sh -c 'echo x; exec >&-; sleep 60'", 200, "has not ended in time"),
+            (
+                "sh -c 'echo x; exec >&-; sleep 60'",
+                200,
+                "has not ended in time",
+            ),
             ("", 10_000, "is empty"),
-            ("/nowhere/x", 10_000, "cannot be started: No such file or directory (os error 2)"),
+            (
+                "/nowhere/x",
+                10_000,
+                "cannot be started: No such file or directory (os error 2)",
+            ),
         ] {
             let error = run(line, limit).unwrap_err();
             assert_eq!(error.to_string(), format!("the passphrase command {why}"));

@@ -5,11 +5,12 @@
 
 use super::error::VaultError;
 use super::platform::{
-    close_to_others, open_as_is, ours, own_directory_mode, own_mode, private, rename,
+    close_to_others, make_directory, open_as_is, ours, own_directory_mode, own_mode, private,
+    rename,
 };
 use super::record::hex;
 use super::seal::fill_random;
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -188,13 +189,10 @@ impl Directory {
 
 /// Makes a directory and the parents it lacks, each private whatever the umask.
 fn make(path: &Path) -> io::Result<()> {
-    let mut builder = DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    let made = match (builder.create(path), path.parent()) {
+    let made = match (make_directory(path), path.parent()) {
         (Err(error), Some(parent)) if error.kind() == io::ErrorKind::NotFound => {
             make(parent)?;
-            builder.create(path)
+            make_directory(path)
         }
         (made, _) => made,
     };

@@ -35,6 +35,17 @@ pub(super) fn own_mode(_: &File) -> io::Result<()> {
 }
 
 #[cfg(unix)]
+pub(super) fn make_directory(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    fs::DirBuilder::new().mode(0o700).create(path)
+}
+
+#[cfg(not(unix))]
+pub(super) fn make_directory(path: &Path) -> io::Result<()> {
+    fs::create_dir(path)
+}
+
+#[cfg(unix)]
 pub(super) fn own_directory_mode(path: &Path) -> io::Result<()> {
     rustix::fs::chmod(path, rustix::fs::Mode::RWXU).map_err(io::Error::from)
 }

@@ -121,7 +121,7 @@ impl PassphraseError {
                 "set KEYFERRY_PASSPHRASE_FILE to a file that holds the passphrase, or KEYFERRY_PASSPHRASE_COMMAND to a command that prints it".to_owned()
             }
             Self::Wrong => {
-                "check KEYFERRY_PASSPHRASE_FILE, KEYFERRY_PASSPHRASE_COMMAND or KEYFERRY_PASSPHRASE; a lost passphrase cannot be recovered: `keyferry logout <URL>` for every entry of `keyferry list`, then `keyferry login <URL>`".to_owned()
+                "check KEYFERRY_PASSPHRASE_FILE, KEYFERRY_PASSPHRASE_COMMAND or KEYFERRY_PASSPHRASE; a lost passphrase cannot be recovered: `keyferry logout <URL>` (or `keyferry secret rm <NAME>`) for every entry of `keyferry list`, then `keyferry login <URL>`".to_owned()
             }
             Self::Differ => "run the command again and type the same passphrase twice".to_owned(),
             Self::Unreadable { .. } => {
@@ -156,7 +156,7 @@ fn wrong_key_hint(sealed_by: &str, in_use: &str) -> String {
         _ => "put the key file back",
     };
     format!(
-        "{restore}; if the key is lost, `keyferry logout <URL>` for every entry of `keyferry list`, then `keyferry login <URL>`"
+        "{restore}; if the key is lost, `keyferry logout <URL>` (or `keyferry secret rm <NAME>`) for every entry of `keyferry list`, then `keyferry login <URL>`"
     )
 }
 

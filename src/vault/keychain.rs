@@ -28,14 +28,20 @@ pub(super) struct Keychain<'a> {
 }
 
 impl<'a> Keychain<'a> {
-    /// Connects, once per process.
+    /// Connects to the keychain of this session.
     pub(super) fn connect(service: &'a str) -> Result<Self, VaultError> {
         // `Entry::new` would hide why there is no store.
-        if let Err(error) = keyring::v1::Entry::store_status() {
-            return Err(meaning(error));
-        }
-        let store =
-            keyring_core::get_default_store().ok_or_else(|| meaning(&Error::NoDefaultStore))?;
+        let connected = match keyring::v1::Entry::store_status() {
+            Ok(()) => {
+                keyring_core::get_default_store().ok_or_else(|| meaning(&Error::NoDefaultStore))
+            }
+            Err(error) => Err(meaning(error)),
+        };
+        let store = match connected {
+            // The keychain may have come up since keyring tried, which it does once.
+            Err(error @ VaultError::Absent { .. }) => reconnect().unwrap_or(Err(error))?,
+            other => other?,
+        };
         Ok(Self { store, service })
     }
 
@@ -43,7 +49,19 @@ impl<'a> Keychain<'a> {
     ///
     /// `None` may also mean that the keychain has no place to keep things (no default
     /// collection): only writing tells.
-    pub(super) fn key(&self) -> Result<Option<Key>, VaultError> {
+    pub(super) fn key(&mut self) -> Result<Option<Key>, VaultError> {
+        let found = self.look_up();
+        // A Secret Service that was started anew no longer knows the session of this process.
+        if matches!(found, Err(VaultError::Denied { .. }))
+            && let Some(connected) = reconnect()
+        {
+            self.store = connected?;
+            return self.look_up();
+        }
+        found
+    }
+
+    fn look_up(&self) -> Result<Option<Key>, VaultError> {
         let Some(text) = read(&self.entry(KEY_USER)?)? else {
             return Ok(None);
         };
@@ -57,7 +75,7 @@ impl<'a> Keychain<'a> {
         let key = Key::random()?;
         let entry = self.entry(KEY_USER)?;
         entry.set_password(key.to_text().expose()).map_err(|error| meaning(&error))?;
-        match self.key()? {
+        match self.look_up()? {
             Some(kept) if kept.id() == key.id() => Ok(kept),
             _ => Err(does_not_keep()),
         }
@@ -86,6 +104,21 @@ impl<'a> Keychain<'a> {
         let modifiers: HashMap<&str, &str> = MODIFIERS.iter().copied().collect();
         self.store.build(self.service, user, Some(&modifiers)).map_err(|error| meaning(&error))
     }
+}
+
+/// A new connection, where keychains are behind one.
+#[cfg(all(unix, not(any(target_os = "macos", target_os = "ios", target_os = "android"))))]
+fn reconnect() -> Option<Result<Arc<CredentialStore>, VaultError>> {
+    let store = zbus_secret_service_keyring_store::Store::new();
+    Some(match store {
+        Ok(store) => Ok(store),
+        Err(error) => Err(meaning(&error)),
+    })
+}
+
+#[cfg(not(all(unix, not(any(target_os = "macos", target_os = "ios", target_os = "android")))))]
+fn reconnect() -> Option<Result<Arc<CredentialStore>, VaultError>> {
+    None
 }
 
 fn read(entry: &Entry) -> Result<Option<Secret<String>>, VaultError> {

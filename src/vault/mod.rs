@@ -3,6 +3,7 @@
 //!
 //! Layout:
 //! * `record`: names, clear headers, the file format; `seal`: the cipher; both pure.
+//! * `settings`: what it is told from outside.
 //! * `directory` and `platform`: private files, replaced in one step.
 //! * `records`: the record files; `lock`: locks between processes.
 //! * `key`: the one question for the key, with deadlines; asked of `keychain`,
@@ -22,61 +23,21 @@ mod platform;
 mod record;
 mod records;
 mod seal;
+mod settings;
 
 pub use error::{PassphraseError, VaultError};
 pub use lock::RecordLock;
 pub use passphrase::PassphraseFrom;
 pub use record::{Header, Record, RecordKey, Sealed};
+pub use settings::{KeySource, Settings};
 
 use crate::secret::Secret;
 use key::{KeyHolder, Want};
 use records::Stored;
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-
-/// What a vault needs to know.
-pub struct Settings {
-    /// Where the records are: `<data>/vault`.
-    pub directory: PathBuf,
-    /// Where the lock files are, `<data>/locks`; nothing in there is secret.
-    pub locks: PathBuf,
-    pub source: KeySource,
-    /// The service name in the keychain: `keyferry`.
-    pub service: String,
-}
-
-/// Where the vault key is.
-pub enum KeySource {
-    Keychain,
-    Passphrase(PassphraseFrom),
-    /// Nothing outlives this process.
-    Memory,
-    /// In a file beside the records.
-    Plaintext,
-}
-
-impl KeySource {
-    /// The value of `KEYFERRY_VAULT` that chooses this source.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Keychain => keychain::SOURCE,
-            Self::Passphrase(_) => passphrase::SOURCE,
-            Self::Memory => "memory",
-            Self::Plaintext => plaintext::SOURCE,
-        }
-    }
-
-    fn described(&self) -> &'static str {
-        match self {
-            Self::Keychain => "the keychain",
-            Self::Passphrase(_) => "the source of the passphrase",
-            Self::Memory => "this process",
-            Self::Plaintext => "the directory of the vault",
-        }
-    }
-}
 
 /// Where a record went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

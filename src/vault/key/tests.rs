@@ -13,6 +13,7 @@ fn holder(home: &Path, source: KeySource) -> Arc<KeyHolder> {
 }
 
 /// A passphrase command that runs until `gate` exists.
+#[cfg(unix)]
 fn slow(gate: &Path) -> KeySource {
     let script = format!("while ! test -e {}; do sleep 0.02; done; echo x", gate.display());
     KeySource::Passphrase(PassphraseFrom::Command(format!("sh -c '{script}'")))

@@ -172,11 +172,7 @@ fn deep_nesting_from_the_client_is_survived() {
     let (_server, mut bridge) = ready();
     for depth in [100, 10_000, 1_000_000] {
         let value = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
-        bridge.request(
-            "7",
-            "tools/call",
-            &format!(r#"{{"name":"echo","arguments":{value}}}"#),
-        );
+        bridge.request("7", "tools/call", &format!(r#"{{"name":"echo","arguments":{value}}}"#));
         // Carried or refused, but answered.
         let answer: serde_json::Value = serde_json::from_str(&bridge.line()).unwrap();
         assert!(depth > 100 || answer["id"] == 7, "{answer}");

@@ -45,10 +45,7 @@ fn batch_server() -> Server {
                 .iter()
                 .filter(|member| member.get("id").is_some())
                 .map(|member| {
-                    format!(
-                        r#"{{"jsonrpc":"2.0","id":{},"result":{{"n":1.10}}}}"#,
-                        member["id"]
-                    )
+                    format!(r#"{{"jsonrpc":"2.0","id":{},"result":{{"n":1.10}}}}"#, member["id"])
                 })
                 .collect();
             wire.json(format!("[{}]", answers.join(",")));
@@ -96,11 +93,7 @@ fn a_batch_of_the_client_is_served_under_2025_03_26() {
 #[test]
 fn a_batch_of_the_remote_is_delivered_under_2025_03_26() {
     let (handler, parked) = park();
-    let server = Legacy::new()
-        .version("2025-03-26")
-        .lenient()
-        .on("tools/call", handler)
-        .start();
+    let server = Legacy::new().version("2025-03-26").lenient().on("tools/call", handler).start();
     let mut bridge = Bridge::to(&server).ready_as("2025-03-26");
 
     // As a JSON body.
@@ -139,9 +132,7 @@ fn every_request_of_a_batch_is_answered_when_the_remote_dies() {
     let mut bridge = Bridge::to(&server).ready_as("2025-03-26");
     bridge.send(BATCH);
     // Sent whole, it is held here and cut; sent one by one, each is cut.
-    server.wait("the batch", |log| {
-        log.iter().any(|r| r.text().contains("1e400")).then_some(())
-    });
+    server.wait("the batch", |log| log.iter().any(|r| r.text().contains("1e400")).then_some(()));
     if server.of("tools/call").is_empty() {
         parked.next().wire.reset();
     }

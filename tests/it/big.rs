@@ -7,12 +7,14 @@ use crate::support::mcp_server::Server;
 
 const BIG: usize = 40 << 20;
 
-/// Text of this length that repeats nowhere on the way to a mistake.
+/// Text of this length, no two blocks of it alike.
 fn text(length: usize) -> String {
-    let mut text = String::with_capacity(length + 16);
-    let mut n = 0u64;
+    let block = r#"é\n,\"{ "#.repeat(5000);
+    let mut text = String::with_capacity(length + block.len() + 16);
+    let mut n = 0;
     while text.len() < length {
-        text.push_str(&format!("{n:x}é\\n,\\\"{{"));
+        text.push_str(&format!("{n:08x}"));
+        text.push_str(&block);
         n += 1;
     }
     text
@@ -29,7 +31,7 @@ fn a_result_of_40_mb_arrives_intact_as_json() {
         .start();
     let mut bridge = Bridge::to(&server).ready();
     bridge.call("1");
-    assert!(bridge.line() == expected, "the result was changed");
+    assert!(bridge.line_unchecked() == expected, "the result was changed");
     bridge.still_serves();
 }
 
@@ -49,7 +51,7 @@ fn a_result_of_40_mb_arrives_intact_in_one_event() {
         .start();
     let mut bridge = Bridge::to(&server).ready();
     bridge.call("1");
-    assert!(bridge.line() == expected, "the result was changed");
+    assert!(bridge.line_unchecked() == expected, "the result was changed");
     bridge.still_serves();
 }
 
@@ -71,11 +73,7 @@ fn an_argument_of_40_mb_arrives_intact() {
 const LIMIT: &str = "1000000";
 
 fn limited(server: &Server) -> Bridge {
-    Home::new("memory")
-        .launch(&server.url())
-        .args(&["--max-message", LIMIT])
-        .start()
-        .ready()
+    Home::new("memory").launch(&server.url()).args(&["--max-message", LIMIT]).start().ready()
 }
 
 #[test]
@@ -143,7 +141,7 @@ fn a_result_over_the_limit_is_an_error_for_its_request() {
     let server = Legacy::new()
         .on("tools/call", |request, wire| {
             let body = request.result(&format!(r#"{{"t":"{}"}}"#, text(2_000_000)));
-            match request.id().as_str() {
+            match request.id() {
                 "1" => wire.json(body),
                 "2" => {
                     let mut events = wire.events();
@@ -184,10 +182,7 @@ fn a_compressed_bomb_is_stopped_at_the_limit() {
             encoder.write_all(body.as_bytes()).unwrap();
             let packed = encoder.finish().unwrap();
             assert!(packed.len() < 100_000);
-            let headers = [
-                ("Content-Type", "application/json"),
-                ("Content-Encoding", "gzip"),
-            ];
+            let headers = [("Content-Type", "application/json"), ("Content-Encoding", "gzip")];
             wire.reply(200, &headers, &packed);
         })
         .start();

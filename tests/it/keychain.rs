@@ -19,8 +19,7 @@ const BEARER: &str = "Bearer sk-in-the-keychain-123";
 fn taught(bus: &Bus) -> (Server, Home) {
     let server = protected("authorization", &[BEARER], Refusal::Bare401);
     let home = bus.home();
-    home.run(&["login", &server.url(), "--with", "api-key"], KEY)
-        .expect(0);
+    home.run(&["login", &server.url(), "--with", "api-key"], KEY).expect(0);
     (server, home)
 }
 
@@ -43,11 +42,7 @@ fn cannot_be_opened(home: &Arc<Home>, server: &Server) {
     let asked = Instant::now();
     initialize(&mut bridge, "1");
     let error = bridge.own_error("1", &[-31008]);
-    assert!(
-        asked.elapsed() < Duration::from_secs(5),
-        "{:?}",
-        asked.elapsed()
-    );
+    assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
     let hint = error["data"]["hint"].as_str().unwrap_or_default();
     assert!(!hint.is_empty(), "{error}");
     assert_eq!(server.requests().len(), before, "sent without its key");
@@ -62,14 +57,11 @@ fn the_keychain_guards_one_key_and_the_records_lie_sealed() {
     assert_eq!(bus.items(), 1, "one key, no canary left behind");
     let other = "https://other.example/mcp";
     home.store_key(other, "another-secret");
-    home.run(&["secret", "set", "named"], "named-secret")
-        .expect(0);
+    home.run(&["secret", "set", "named"], "named-secret").expect(0);
     assert_eq!(bus.items(), 1);
     for (path, content) in home.files() {
         for secret in [KEY, "another-secret", "named-secret"] {
-            let found = content
-                .windows(secret.len())
-                .any(|w| w == secret.as_bytes());
+            let found = content.windows(secret.len()).any(|w| w == secret.as_bytes());
             assert!(!found, "{secret} lies open in {}", path.display());
         }
     }
@@ -94,8 +86,7 @@ fn secrets_of_6_kb_and_200_kb_are_kept_whole() {
     let bearer: &'static str = Box::leak(format!("Bearer {long}").into_boxed_str());
     let server = protected("authorization", &[bearer], Refusal::Bare401);
     let home = bus.home();
-    home.run(&["login", &server.url(), "--with", "api-key"], &long)
-        .expect(0);
+    home.run(&["login", &server.url(), "--with", "api-key"], &long).expect(0);
     let huge: String = ('0'..='z').cycle().take(200_000).collect();
     let other = "https://other.example/mcp";
     home.store_key(other, &huge);
@@ -130,13 +121,7 @@ fn a_locked_keychain_is_an_error_and_no_reason_for_another_vault() {
     bus.lock();
     let files = home.files().len();
     home.run(&["token", &server.url()], "").expect(5);
-    let other = [
-        "login",
-        "https://other.example/mcp",
-        "--with",
-        "api-key",
-        "--no-verify",
-    ];
+    let other = ["login", "https://other.example/mcp", "--with", "api-key", "--no-verify"];
     home.run(&other, "x-secret").expect(5);
     assert!(home.files().len() <= files + 1, "{:?}", home.files());
     // What needs no secret needs no key.
@@ -169,11 +154,7 @@ fn a_hung_keychain_costs_a_call_that_needs_it_an_error_and_a_late_answer_is_used
     let asked = Instant::now();
     initialize(&mut bridge, "1");
     bridge.own_error("1", &[-31008]);
-    assert!(
-        asked.elapsed() < Duration::from_secs(5),
-        "{:?}",
-        asked.elapsed()
-    );
+    assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
     bus.wake();
     let end = Instant::now() + PATIENCE;
     for n in 2.. {
@@ -183,10 +164,7 @@ fn a_hung_keychain_costs_a_call_that_needs_it_an_error_and_a_late_answer_is_used
             break;
         }
         assert_eq!(answer["error"]["code"], -31008, "{answer}");
-        assert!(
-            Instant::now() < end,
-            "the late answer was never used: {answer}"
-        );
+        assert!(Instant::now() < end, "the late answer was never used: {answer}");
     }
 }
 
@@ -219,10 +197,8 @@ fn an_open_remote_is_served_without_ever_touching_the_keychain() {
     let socket = home.path("bus");
     let listener = UnixListener::bind(&socket).expect("listen");
     listener.set_nonblocking(true).expect("non-blocking");
-    let mut home = home.with(
-        "DBUS_SESSION_BUS_ADDRESS",
-        &format!("unix:path={}", socket.display()),
-    );
+    let mut home =
+        home.with("DBUS_SESSION_BUS_ADDRESS", &format!("unix:path={}", socket.display()));
     home.unset("KEYFERRY_VAULT");
     let mut bridge = home.launch(&server.url()).start().ready();
     bridge.call("1");
@@ -243,11 +219,7 @@ fn an_open_remote_starts_with_a_hung_keychain_that_guards_another_remote() {
     let mut bridge = home.launch(&server.url()).start().ready();
     bridge.call("1");
     bridge.result("1");
-    assert!(
-        started.elapsed() < Duration::from_secs(2),
-        "{:?}",
-        started.elapsed()
-    );
+    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
 }
 
 #[test]
@@ -258,19 +230,9 @@ fn a_key_that_the_keychain_lost_is_not_made_anew_over_sealed_records() {
     assert_eq!(bus.items(), 0);
     let done = home.run(&["token", &server.url()], "").expect(5);
     assert!(done.stderr.contains("hint:"), "{}", done.stderr);
-    let login = [
-        "login",
-        "https://other.example/mcp",
-        "--with",
-        "api-key",
-        "--no-verify",
-    ];
+    let login = ["login", "https://other.example/mcp", "--with", "api-key", "--no-verify"];
     home.run(&login, "x").expect(5);
-    assert_eq!(
-        bus.items(),
-        0,
-        "a new key was made over records it cannot open"
-    );
+    assert_eq!(bus.items(), 0, "a new key was made over records it cannot open");
     cannot_be_opened(&Arc::new(home), &server);
 }
 
@@ -291,9 +253,7 @@ fn without_a_keychain() -> Vec<(Option<Bus>, Home)> {
 fn without_any_keychain_a_login_that_would_be_lost_is_refused() {
     for (_bus, home) in without_a_keychain() {
         let url = "https://mcp.example/mcp";
-        let done = home
-            .run(&["login", url, "--with", "api-key", "--no-verify"], KEY)
-            .expect(5);
+        let done = home.run(&["login", url, "--with", "api-key", "--no-verify"], KEY).expect(5);
         for way_out in ["KEYFERRY_VAULT", "passphrase", "plaintext"] {
             assert!(done.stderr.contains(way_out), "{}", done.stderr);
         }
@@ -327,16 +287,11 @@ fn without_any_keychain_a_run_goes_on_and_says_so_once() {
 fn a_secret_asked_of_a_vault_in_memory_names_the_way_out() {
     for (_bus, home) in without_a_keychain() {
         let server = Server::start(|_, _| panic!("something was sent"));
-        let mut bridge = home
-            .launch(&server.url())
-            .args(&["--header", "X-Key: ${vault:mine}"])
-            .start();
+        let mut bridge =
+            home.launch(&server.url()).args(&["--header", "X-Key: ${vault:mine}"]).start();
         initialize(&mut bridge, "1");
         let error = bridge.error("1");
-        assert!(
-            error["message"].as_str().unwrap().contains("mine"),
-            "{error}"
-        );
+        assert!(error["message"].as_str().unwrap().contains("mine"), "{error}");
         for way_out in ["passphrase", "plaintext"] {
             bridge.wait_stderr(way_out);
         }

@@ -39,11 +39,7 @@ fn session_and_negotiated_version_go_on_everything_but_initialize() {
 #[test]
 fn a_server_of_2025_03_26_is_served() {
     let sessions = Sessions::default();
-    let server = Legacy::new()
-        .version("2025-03-26")
-        .sessions(&sessions)
-        .lenient()
-        .start();
+    let server = Legacy::new().version("2025-03-26").sessions(&sessions).lenient().start();
     let mut bridge = Bridge::to(&server).ready();
     bridge.call("1");
     bridge.result("1");
@@ -107,21 +103,14 @@ fn the_get_stream_is_opened_after_initialized_and_carries_messages() {
     bridge.send(response);
     assert_eq!(server.wait_for("response").text(), response);
     let ended = bridge.finish();
-    assert!(
-        ended.rest.is_empty(),
-        "a 202 became a message: {:?}",
-        ended.rest
-    );
+    assert!(ended.rest.is_empty(), "a 202 became a message: {:?}", ended.rest);
 }
 
 #[test]
 fn a_server_request_on_a_post_stream_is_answered_while_the_call_waits() {
     let (handler, parked) = park();
     let sessions = Sessions::default();
-    let server = Legacy::new()
-        .sessions(&sessions)
-        .on("tools/call", handler)
-        .start();
+    let server = Legacy::new().sessions(&sessions).on("tools/call", handler).start();
     let mut bridge = Bridge::to(&server).ready();
     bridge.call("1");
     let call = parked.next();
@@ -202,8 +191,7 @@ fn cancellation_frees_the_post_and_reaches_the_remote() {
         }
         server.wait("the cancellation", |log| {
             let mut log = log.iter();
-            log.find(|r| r.kind() == "notifications/cancelled" && r.params() == params)
-                .map(|_| ())
+            log.find(|r| r.kind() == "notifications/cancelled" && r.params() == params).map(|_| ())
         });
     }
     bridge.still_serves();
@@ -216,11 +204,7 @@ fn a_notification_or_response_that_the_remote_refuses_is_not_answered() {
     let server = Legacy::new()
         .on("notifications/progress", |_, wire| {
             let body = r#"{"jsonrpc":"2.0","error":{"code":-32000,"message":"no"},"id":null}"#;
-            wire.reply(
-                400,
-                &[("Content-Type", "application/json")],
-                body.as_bytes(),
-            );
+            wire.reply(400, &[("Content-Type", "application/json")], body.as_bytes());
         })
         .on("response", |_, wire| wire.status(500))
         .start();
@@ -252,11 +236,7 @@ fn cookies_of_the_remote_are_returned_to_it() {
     bridge.result("1");
     server.wait_for("GET");
     for request in &server.requests()[1..] {
-        assert_eq!(
-            request.header("cookie"),
-            Some("route=node-7"),
-            "{request:?}"
-        );
+        assert_eq!(request.header("cookie"), Some("route=node-7"), "{request:?}");
     }
 }
 
@@ -273,10 +253,7 @@ fn a_compressed_json_body_is_unpacked() {
             let accepted = request.header("accept-encoding").unwrap_or_default();
             assert!(accepted.contains("gzip"), "{accepted:?}");
             let body = request.result(&format!(r#"{{"v":1e400,"t":"{}"}}"#, "a".repeat(100_000)));
-            let headers = [
-                ("Content-Type", "application/json"),
-                ("Content-Encoding", "gzip"),
-            ];
+            let headers = [("Content-Type", "application/json"), ("Content-Encoding", "gzip")];
             wire.reply(200, &headers, &gzip(body.as_bytes()));
         })
         .start();
@@ -327,10 +304,7 @@ fn a_second_initialize_is_served_too() {
     bridge.send(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#);
     bridge.call("10");
     bridge.result("10");
-    assert_eq!(
-        server.wait_for("tools/call").header("mcp-session-id"),
-        Some("session-2")
-    );
+    assert_eq!(server.wait_for("tools/call").header("mcp-session-id"), Some("session-2"));
 }
 
 /// An SDK client of the modern era asks `server/discover` first and falls back.
@@ -346,11 +320,7 @@ fn a_legacy_remote_that_refuses_server_discover_can_still_be_initialized() {
             }
             *counted.lock().unwrap() += 1;
             let body = r#"{"jsonrpc":"2.0","error":{"code":-32000,"message":"Bad Request: no session"},"id":null}"#;
-            wire.reply(
-                400,
-                &[("Content-Type", "application/json")],
-                body.as_bytes(),
-            );
+            wire.reply(400, &[("Content-Type", "application/json")], body.as_bytes());
         }
     });
     let mut bridge = Bridge::to(&server);

@@ -39,10 +39,7 @@ fn discover_lists_and_reads_go_through_untouched() {
         ("resources/read", r#""uri":"file:///a%20b?c=d""#),
         ("prompts/get", r#""name":"a prompt""#),
         ("prompts/list", ""),
-        (
-            "completion/complete",
-            r#""ref":{"type":"ref/prompt","name":"x"}"#,
-        ),
+        ("completion/complete", r#""ref":{"type":"ref/prompt","name":"x"}"#),
     ];
     for (kind, _) in requests {
         server = server.on(kind, move |request, wire| {
@@ -79,11 +76,9 @@ fn progress_of_a_modern_call_comes_before_its_result() {
 
 #[test]
 fn a_modern_error_is_passed_on_whatever_its_http_status() {
-    for (status, code, method) in [
-        (404, -32601, "no/such"),
-        (400, -32022, "tools/list"),
-        (400, -32602, "prompts/list"),
-    ] {
+    for (status, code, method) in
+        [(404, -32601, "no/such"), (400, -32022, "tools/list"), (400, -32602, "prompts/list")]
+    {
         let server = Modern::new()
             .on(method, move |request, wire| {
                 let body = format!(
@@ -219,11 +214,7 @@ fn stdin_eof_ends_modern_streams() {
     let (handler, parked) = park();
     let server = Modern::new().on("subscriptions/listen", handler).start();
     let bridge = Bridge::to(&server);
-    bridge.send(request(
-        "1",
-        "subscriptions/listen",
-        r#""notifications":{}"#,
-    ));
+    bridge.send(request("1", "subscriptions/listen", r#""notifications":{}"#));
     let events = parked.next().wire.events();
     let ended = bridge.finish();
     assert!(ended.took.as_secs() < 1, "{:?}", ended.took);

@@ -7,11 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 fn call(id: &str, tool: &str, arguments: &str) -> String {
-    request(
-        id,
-        "tools/call",
-        &format!(r#""name":"{tool}","arguments":{arguments}"#),
-    )
+    request(id, "tools/call", &format!(r#""name":"{tool}","arguments":{arguments}"#))
 }
 
 #[test]
@@ -103,19 +99,14 @@ fn annotated_arguments_are_mirrored_into_headers() {
         (r#"{"query":"x"}"#, &[]),
         (
             r#"{"region":"line1\nline2\r\nX-Injected: 1"}"#,
-            &[(
-                "mcp-param-region",
-                "=?base64?bGluZTEKbGluZTINClgtSW5qZWN0ZWQ6IDE=?=",
-            )],
+            &[("mcp-param-region", "=?base64?bGluZTEKbGluZTINClgtSW5qZWN0ZWQ6IDE=?=")],
         ),
         (r#"{"reg\u0069on":"\u0061"}"#, &[("mcp-param-region", "a")]),
     ] {
         bridge.send(call("1", "sql", arguments));
         bridge.result("1");
-        let expected: Vec<_> = expected
-            .iter()
-            .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()))
-            .collect();
+        let expected: Vec<_> =
+            expected.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
         assert_eq!(params_of_last_call(&server), expected, "{arguments}");
     }
     assert_eq!(server.of("tools/list").len(), 1, "the list was known");
@@ -135,14 +126,8 @@ fn a_header_mismatch_leads_to_a_fresh_list_and_one_retry() {
     bridge.send(&line);
     bridge.result("1");
     let kinds = server.kinds();
-    assert_eq!(
-        kinds,
-        ["tools/list", "tools/call", "tools/list", "tools/call"]
-    );
-    assert_eq!(
-        params_of_last_call(&server),
-        [("mcp-param-zone".to_owned(), "z".to_owned())]
-    );
+    assert_eq!(kinds, ["tools/list", "tools/call", "tools/list", "tools/call"]);
+    assert_eq!(params_of_last_call(&server), [("mcp-param-zone".to_owned(), "z".to_owned())]);
     assert!(server.of("tools/call").iter().all(|r| r.text() == line));
     // The fresh list was for the bridge, not for the client.
     let fresh = &server.of("tools/list")[1];
@@ -253,10 +238,7 @@ fn tools_with_an_invalid_header_annotation_are_left_out_and_named_on_stderr() {
     }
     let answer: serde_json::Value =
         serde_json::from_str(&line.replace("1e400", "1")).expect("valid JSON");
-    assert_eq!(
-        answer["result"]["tools"].as_array().unwrap().len(),
-        GOOD.len()
-    );
+    assert_eq!(answer["result"]["tools"].as_array().unwrap().len(), GOOD.len());
     for bad in BAD {
         let name = bad.split('"').nth(3).unwrap();
         bridge.wait_stderr(name);

@@ -58,11 +58,7 @@ fn a_broken_stream_with_event_ids_is_resumed_after_the_last_one() {
             }
         }
         let resume = resumed.next();
-        assert_eq!(
-            resume.request.header("last-event-id"),
-            Some("e-1"),
-            "{ending}"
-        );
+        assert_eq!(resume.request.header("last-event-id"), Some("e-1"), "{ending}");
         assert_eq!(resume.request.header("mcp-session-id"), Some("session-1"));
         let mut events = resume.wire.events();
         events.event_with_id("e-2", NOTE_2);
@@ -153,11 +149,7 @@ fn resumption_is_bounded() {
     let mut bridge = Bridge::to(&server).ready();
     bridge.call("1");
     bridge.own_error("1", &[-31003]);
-    let tries = server
-        .of("GET")
-        .iter()
-        .filter(|r| r.header("last-event-id").is_some())
-        .count();
+    let tries = server.of("GET").iter().filter(|r| r.header("last-event-id").is_some()).count();
     assert!((1..=50).contains(&tries), "{tries} times");
     bridge.still_serves();
 }
@@ -236,9 +228,7 @@ fn the_get_stream_is_resumed_too() {
 /// Its messages stop, but a remote that ends every stream is not hammered.
 #[test]
 fn a_get_stream_that_always_ends_is_not_asked_for_without_pause() {
-    let server = Legacy::new()
-        .on("GET", |_, wire| wire.events().end())
-        .start();
+    let server = Legacy::new().on("GET", |_, wire| wire.events().end()).start();
     let mut bridge = Bridge::to(&server).ready();
     server.wait_for("GET");
     for id in 0..200 {

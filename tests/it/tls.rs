@@ -60,11 +60,7 @@ fn a_key_learned_over_https_is_used_over_https() {
     let server = protected("authorization", &["Bearer over-tls"], Refusal::Bare401);
     let url = format!("https://{}/mcp", in_front_of(&server));
     let home = Home::new("plaintext");
-    home.run(
-        &["login", &url, "--with", "api-key", "--ca-cert", CA],
-        "over-tls",
-    )
-    .expect(0);
+    home.run(&["login", &url, "--with", "api-key", "--ca-cert", CA], "over-tls").expect(0);
     serves(home.launch(&url).args(&["--ca-cert", CA]).start());
 }
 

@@ -111,10 +111,7 @@ fn notifications_and_responses_of_the_client_go_out_byte_for_byte() {
 
     let notification = r#"{"method":"notifications/progress","params":{"progress":1.0,"total":1e400,"progress2":"å"},"jsonrpc":"2.0","x":1,"x":2}"#;
     bridge.send(notification);
-    assert_eq!(
-        server.wait_for("notifications/progress").text(),
-        notification
-    );
+    assert_eq!(server.wait_for("notifications/progress").text(), notification);
     events.event(call.request.result("{}"));
     events.end();
     bridge.result("1");
@@ -187,10 +184,7 @@ fn an_event_of_several_data_lines_becomes_one_line() {
         .start();
     let mut bridge = Bridge::to(&server).ready();
     bridge.call("1");
-    assert_eq!(
-        bridge.line(),
-        r#"{"jsonrpc":"2.0", "id":1,  "result": {"a" :1.10}}"#
-    );
+    assert_eq!(bridge.line(), r#"{"jsonrpc":"2.0", "id":1,  "result": {"a" :1.10}}"#);
 }
 
 #[test]
@@ -213,10 +207,7 @@ fn an_event_may_arrive_in_pieces_of_any_size() {
     let mut bridge = Bridge::to(&server).ready();
     for size in [1, 2, 3, 5, 7, 64, 4096] {
         bridge.call(&size.to_string());
-        assert_eq!(
-            bridge.line(),
-            format!(r#"{{"jsonrpc":"2.0","id":{size},"result":{RESULT}}}"#)
-        );
+        assert_eq!(bridge.line(), format!(r#"{{"jsonrpc":"2.0","id":{size},"result":{RESULT}}}"#));
     }
 }
 

@@ -1,8 +1,8 @@
 //! The real executable with a home of its own, driven as a client drives it.
 
-use super::PATIENCE;
 use super::home::{Home, wait_until};
 use super::mcp_server::Server;
+use super::{PATIENCE, value};
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -22,20 +22,12 @@ pub(crate) struct Launch {
 
 impl Launch {
     pub(crate) fn new(home: Arc<Home>, url: &str) -> Self {
-        Self {
-            home,
-            args: vec!["run".to_owned(), url.to_owned()],
-            env: Vec::new(),
-        }
+        Self { home, args: vec!["run".to_owned(), url.to_owned()], env: Vec::new() }
     }
 
     /// Without the verb `run`.
     pub(crate) fn bare(home: Arc<Home>, url: &str) -> Self {
-        Self {
-            home,
-            args: vec![url.to_owned()],
-            env: Vec::new(),
-        }
+        Self { home, args: vec![url.to_owned()], env: Vec::new() }
     }
 
     pub(crate) fn args(mut self, args: &[&str]) -> Self {
@@ -204,9 +196,7 @@ impl Bridge {
     }
 
     pub(crate) fn notify(&self, method: &str, params: &str) {
-        self.send(format!(
-            r#"{{"jsonrpc":"2.0","method":"{method}","params":{params}}}"#
-        ));
+        self.send(format!(r#"{{"jsonrpc":"2.0","method":"{method}","params":{params}}}"#));
     }
 
     fn next_line(&mut self, deadline: Duration) -> Option<String> {
@@ -218,9 +208,8 @@ impl Bridge {
             }
             Err(RecvTimeoutError::Disconnected) => return None,
         };
-        let line = line
-            .strip_suffix('\n')
-            .unwrap_or_else(|| panic!("half a line on stdout: {line:.400}"));
+        let line =
+            line.strip_suffix('\n').unwrap_or_else(|| panic!("half a line on stdout: {line:.400}"));
         assert!(!line.contains('\r'), "a carriage return on stdout: {line}");
         Some(line.to_owned())
     }
@@ -270,7 +259,7 @@ impl Bridge {
 
     #[track_caller]
     pub(crate) fn answer(&mut self, id: &str) -> Value {
-        serde_json::from_str(&self.answer_line(id)).expect("JSON")
+        value(&self.answer_line(id))
     }
 
     /// The result that answers `id`.
@@ -303,10 +292,10 @@ impl Bridge {
     #[track_caller]
     pub(crate) fn refusal(&mut self) -> Value {
         let line = self.line_where("a refusal without an id", |line| {
-            let value: Value = serde_json::from_str(line).expect("JSON");
+            let value = value(line);
             value.get("method").is_none() && value.get("id").is_none_or(Value::is_null)
         });
-        let mut value: Value = serde_json::from_str(&line).expect("JSON");
+        let mut value = value(&line);
         assert!(value.get("error").is_some(), "no error: {value}");
         value["error"].take()
     }
@@ -314,10 +303,8 @@ impl Bridge {
     /// The next message of this method.
     #[track_caller]
     pub(crate) fn message(&mut self, method: &str) -> Value {
-        let line = self.line_where(method, |line| {
-            envelope(line).method.as_deref() == Some(method)
-        });
-        serde_json::from_str(&line).expect("JSON")
+        let line = self.line_where(method, |line| envelope(line).method.as_deref() == Some(method));
+        value(&line)
     }
 
     /// Initializes as a client of 2025-11-25 does.
@@ -350,11 +337,7 @@ impl Bridge {
         let mut bytes = self.stderr.0.lock().unwrap();
         while !String::from_utf8_lossy(&bytes).contains(text) {
             let left = end.saturating_duration_since(Instant::now());
-            assert!(
-                !left.is_zero(),
-                "no {text:?} on stderr: {}",
-                String::from_utf8_lossy(&bytes)
-            );
+            assert!(!left.is_zero(), "no {text:?} on stderr: {}", String::from_utf8_lossy(&bytes));
             bytes = self.stderr.1.wait_timeout(bytes, left).unwrap().0;
         }
     }
@@ -378,12 +361,7 @@ impl Bridge {
                 rest.push(line);
             }
         }
-        Ended {
-            status,
-            took,
-            rest,
-            stderr: self.stderr(),
-        }
+        Ended { status, took, rest, stderr: self.stderr() }
     }
 
     /// Closes stdin and waits for the end.

@@ -27,13 +27,7 @@ pub(crate) struct Done {
 impl Done {
     #[track_caller]
     pub(crate) fn expect(self, code: i32) -> Self {
-        assert_eq!(
-            self.code,
-            Some(code),
-            "stdout: {}\nstderr: {}",
-            self.stdout,
-            self.stderr
-        );
+        assert_eq!(self.code, Some(code), "stdout: {}\nstderr: {}", self.stdout, self.stderr);
         self
     }
 
@@ -54,10 +48,7 @@ impl Home {
     /// `vault` is what `KEYFERRY_VAULT` shall say.
     pub(crate) fn new(vault: &str) -> Self {
         let root = TempDir::new().expect("a temporary directory");
-        let home = Self {
-            root,
-            env: Vec::new(),
-        };
+        let home = Self { root, env: Vec::new() };
         home.with("KEYFERRY_VAULT", vault)
     }
 
@@ -132,8 +123,7 @@ impl Home {
     /// Stores an API key without asking the remote.
     #[track_caller]
     pub(crate) fn store_key(&self, url: &str, key: &str) {
-        self.run(&["login", url, "--with", "api-key", "--no-verify"], key)
-            .expect(0);
+        self.run(&["login", url, "--with", "api-key", "--no-verify"], key).expect(0);
     }
 
     pub(crate) fn launch(self, url: &str) -> Launch {
@@ -177,16 +167,8 @@ pub(crate) fn run_to_end(mut command: Command, stdin: &[u8]) -> Done {
             let _ = sender.send((out, all));
         });
     };
-    read(
-        Box::new(child.stdout.take().expect("stdout")),
-        sender.clone(),
-        true,
-    );
-    read(
-        Box::new(child.stderr.take().expect("stderr")),
-        sender,
-        false,
-    );
+    read(Box::new(child.stdout.take().expect("stdout")), sender.clone(), true);
+    read(Box::new(child.stderr.take().expect("stderr")), sender, false);
     let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
     for _ in 0..2 {
         match receiver.recv_timeout(PATIENCE) {

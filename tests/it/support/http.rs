@@ -16,8 +16,8 @@ pub(crate) struct Request {
     pub(crate) target: String,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
-    /// The number of its connection, counted from 0.
-    pub(crate) connection: usize,
+    rpc: String,
+    id: String,
 }
 
 #[derive(Deserialize)]
@@ -32,10 +32,7 @@ struct Envelope<'a> {
 
 impl Request {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        let mut found = self
-            .headers
-            .iter()
-            .filter(|(n, _)| n.eq_ignore_ascii_case(name));
+        let mut found = self.headers.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name));
         let value = found.next()?;
         assert!(found.next().is_none(), "{name} was sent twice: {self:?}");
         Some(&value.1)
@@ -45,31 +42,25 @@ impl Request {
         std::str::from_utf8(&self.body).expect("a UTF-8 body")
     }
 
-    fn envelope(&self) -> Option<Envelope<'_>> {
-        serde_json::from_slice(&self.body).ok()
-    }
-
     /// The JSON-RPC method of the body, or empty.
-    pub(crate) fn rpc(&self) -> String {
-        self.envelope().and_then(|e| e.method).unwrap_or_default()
+    pub(crate) fn rpc(&self) -> &str {
+        &self.rpc
     }
 
     /// The id as it was spelled, or empty.
-    pub(crate) fn id(&self) -> String {
-        self.envelope()
-            .and_then(|e| e.id)
-            .map_or(String::new(), |id| id.get().to_owned())
+    pub(crate) fn id(&self) -> &str {
+        &self.id
     }
 
     /// The params as they were spelled, or empty.
     pub(crate) fn params(&self) -> String {
-        self.envelope()
-            .and_then(|e| e.params)
-            .map_or(String::new(), |params| params.get().to_owned())
+        let envelope: Option<Envelope<'_>> = serde_json::from_slice(&self.body).ok();
+        let params = envelope.and_then(|envelope| envelope.params);
+        params.map_or(String::new(), |params| params.get().to_owned())
     }
 
     pub(crate) fn json(&self) -> serde_json::Value {
-        serde_json::from_slice(&self.body).expect("a JSON body")
+        super::value(self.text())
     }
 
     /// What a script is keyed by: `GET`, `DELETE`, the JSON-RPC method, or
@@ -77,8 +68,8 @@ impl Request {
     pub(crate) fn kind(&self) -> String {
         match self.method.as_str() {
             "POST" => match self.rpc() {
-                method if method.is_empty() => "response".to_owned(),
-                method => method,
+                "" => "response".to_owned(),
+                method => method.to_owned(),
             },
             other => other.to_owned(),
         }
@@ -90,17 +81,11 @@ impl Request {
 
     /// A JSON-RPC result for this request.
     pub(crate) fn result(&self, result: &str) -> String {
-        format!(
-            r#"{{"jsonrpc":"2.0","id":{},"result":{result}}}"#,
-            self.id()
-        )
+        format!(r#"{{"jsonrpc":"2.0","id":{},"result":{result}}}"#, self.id())
     }
 
     /// Reads the next request of a connection; `None` when it has ended.
-    pub(crate) fn read(
-        reader: &mut BufReader<impl Read>,
-        connection: usize,
-    ) -> io::Result<Option<Self>> {
+    pub(crate) fn read(reader: &mut BufReader<impl Read>) -> io::Result<Option<Self>> {
         let mut line = String::new();
         if reader.read_line(&mut line)? == 0 {
             return Ok(None);
@@ -111,7 +96,8 @@ impl Request {
             target: words.next().unwrap_or_default().to_owned(),
             headers: Vec::new(),
             body: Vec::new(),
-            connection,
+            rpc: String::new(),
+            id: String::new(),
         };
         loop {
             let mut line = String::new();
@@ -124,6 +110,11 @@ impl Request {
             request.headers.push((name.to_owned(), value));
         }
         request.read_body(reader)?;
+        if let Ok(envelope) = serde_json::from_slice::<Envelope<'_>>(&request.body) {
+            let id = envelope.id.map(|id| id.get().to_owned());
+            let rpc = envelope.method;
+            (request.rpc, request.id) = (rpc.unwrap_or_default(), id.unwrap_or_default());
+        }
         Ok(Some(request))
     }
 
@@ -160,11 +151,7 @@ pub(crate) struct Wire {
 
 impl Wire {
     pub(crate) fn new(stream: Arc<TcpStream>, done: Sender<bool>) -> Self {
-        Self {
-            stream,
-            done,
-            keep: false,
-        }
+        Self { stream, done, keep: false }
     }
 
     /// Raw bytes. That the other side has gone is for the other side's checks.
@@ -209,10 +196,7 @@ impl Wire {
     }
 
     pub(crate) fn events_with(self, headers: &[(&str, &str)]) -> Events {
-        let mut all = vec![
-            ("Content-Type", "text/event-stream"),
-            ("Cache-Control", "no-cache"),
-        ];
+        let mut all = vec![("Content-Type", "text/event-stream"), ("Cache-Control", "no-cache")];
         all.extend(headers);
         self.chunked(&all)
     }
@@ -229,10 +213,7 @@ impl Wire {
     pub(crate) fn promise(&mut self, length: usize) {
         self.head(
             200,
-            &[
-                ("Content-Type", "application/json"),
-                ("Content-Length", &length.to_string()),
-            ],
+            &[("Content-Type", "application/json"), ("Content-Length", &length.to_string())],
         );
     }
 
@@ -242,24 +223,19 @@ impl Wire {
     /// Ends the connection with RST.
     pub(crate) fn reset(self) {
         let socket = socket2::SockRef::from(&*self.stream);
-        socket
-            .set_linger(Some(Duration::ZERO))
-            .expect("set the linger time");
+        socket.set_linger(Some(Duration::ZERO)).expect("set the linger time");
     }
 
     /// Waits until the client closes this connection; false at the deadline.
     pub(crate) fn client_closes_within(&self, deadline: Duration) -> bool {
-        self.stream
-            .set_read_timeout(Some(deadline))
-            .expect("set a read timeout");
+        self.stream.set_read_timeout(Some(deadline)).expect("set a read timeout");
         let mut byte = [0];
         match (&*self.stream).read(&mut byte) {
             Ok(0) => true,
             Ok(_) => panic!("the client sent more on a connection that waits for a reply"),
-            Err(error) => !matches!(
-                error.kind(),
-                io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
-            ),
+            Err(error) => {
+                !matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+            }
         }
     }
 

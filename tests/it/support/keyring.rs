@@ -32,12 +32,7 @@ const UNLOCK: &str =
 
 impl Bus {
     pub(crate) fn start(provider: Provider) -> Self {
-        for program in [
-            "dbus-run-session",
-            "dbus-send",
-            "gnome-keyring-daemon",
-            "secret-tool",
-        ] {
+        for program in ["dbus-run-session", "dbus-send", "gnome-keyring-daemon", "secret-tool"] {
             let found = Command::new("sh")
                 .args(["-c", &format!("command -v {program}")])
                 .stdout(Stdio::null())
@@ -54,12 +49,9 @@ impl Bus {
             Provider::GnomeKeyring => UNLOCK.to_owned(),
             Provider::Nobody => ":".to_owned(),
         };
-        command
-            .arg(format!("--config-file={config}"))
-            .args(["--", "sh", "-c"])
-            .arg(format!(
-                r#"{unlock}; printf '%s\n' "$DBUS_SESSION_BUS_ADDRESS"; exec cat >/dev/null"#
-            ));
+        command.arg(format!("--config-file={config}")).args(["--", "sh", "-c"]).arg(format!(
+            r#"{unlock}; printf '%s\n' "$DBUS_SESSION_BUS_ADDRESS"; exec cat >/dev/null"#
+        ));
         let mut session = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -74,12 +66,7 @@ impl Bus {
             let _ = sender.send(line);
         });
         let address = receiver.recv_timeout(PATIENCE).expect("a session bus");
-        let mut bus = Self {
-            root,
-            session,
-            address: address.trim().to_owned(),
-            daemon: None,
-        };
+        let mut bus = Self { root, session, address: address.trim().to_owned(), daemon: None };
         if provider == Provider::GnomeKeyring {
             bus.daemon = Some(bus.owner());
         }

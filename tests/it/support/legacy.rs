@@ -2,7 +2,7 @@
 
 use super::http::{Request, Wire};
 use super::mcp_server::{Handler, Port, Server};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
 const DEFAULT_CAPABILITIES: &str = r#"{"tools":{"listChanged":true},"prompts":{"listChanged":true},"resources":{"subscribe":true,"listChanged":true},"logging":{}}"#;
@@ -22,16 +22,12 @@ pub(crate) struct Sessions(Arc<Mutex<SessionState>>);
 struct SessionState {
     name: String,
     opened: u32,
-    live: Option<String>,
+    live: HashSet<String>,
 }
 
 impl Default for SessionState {
     fn default() -> Self {
-        Self {
-            name: "session".to_owned(),
-            opened: 0,
-            live: None,
-        }
+        Self { name: "session".to_owned(), opened: 0, live: HashSet::new() }
     }
 }
 
@@ -47,17 +43,17 @@ impl Sessions {
         let mut state = self.0.lock().unwrap();
         state.opened += 1;
         let id = format!("{}-{}", state.name, state.opened);
-        state.live = Some(id.clone());
+        state.live.insert(id.clone());
         id
     }
 
-    /// The server forgets its session; whoever names it gets 404.
+    /// The server forgets all sessions; whoever names one gets 404.
     pub(crate) fn expire(&self) {
-        self.0.lock().unwrap().live = None;
+        self.0.lock().unwrap().live.clear();
     }
 
     fn is_live(&self, id: &str) -> bool {
-        self.0.lock().unwrap().live.as_deref() == Some(id)
+        self.0.lock().unwrap().live.contains(id)
     }
 }
 

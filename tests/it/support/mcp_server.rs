@@ -178,11 +178,7 @@ impl Port {
             let shared = shared.clone();
             move || accept(&listener, &shared)
         });
-        Server {
-            address,
-            shared,
-            acceptor: Some(acceptor),
-        }
+        Server { address, shared, acceptor: Some(acceptor) }
     }
 }
 
@@ -193,14 +189,14 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
         }
         let Ok(stream) = stream else { continue };
         let _ = stream.set_nodelay(true);
-        let number = shared.opened.fetch_add(1, Ordering::SeqCst);
+        shared.opened.fetch_add(1, Ordering::SeqCst);
         let stream = Arc::new(stream);
         let mut connections = shared.connections.lock().unwrap();
         connections.push(Arc::downgrade(&stream));
         drop(connections);
         let shared = shared.clone();
         thread::spawn(move || {
-            let served = catch_unwind(AssertUnwindSafe(|| serve(&stream, number, &shared)));
+            let served = catch_unwind(AssertUnwindSafe(|| serve(&stream, &shared)));
             if let Err(panic) = served {
                 let text = panic
                     .downcast_ref::<String>()
@@ -213,9 +209,9 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
     }
 }
 
-fn serve(stream: &Arc<TcpStream>, number: usize, shared: &Shared) {
+fn serve(stream: &Arc<TcpStream>, shared: &Shared) {
     let mut reader = BufReader::new(&**stream);
-    while let Ok(Some(request)) = Request::read(&mut reader, number) {
+    while let Ok(Some(request)) = Request::read(&mut reader) {
         let request = Arc::new(request);
         shared.log.lock().unwrap().push(request.clone());
         shared.grown.notify_all();
@@ -240,9 +236,7 @@ pub(crate) struct Parked(Receiver<Call>);
 
 impl Parked {
     pub(crate) fn next(&self) -> Call {
-        self.0
-            .recv_timeout(PATIENCE)
-            .expect("the call never reached the server")
+        self.0.recv_timeout(PATIENCE).expect("the call never reached the server")
     }
 }
 

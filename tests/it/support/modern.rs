@@ -80,11 +80,7 @@ impl Modern {
                 r#"{{"jsonrpc":"2.0","id":{},"error":{{"code":-32020,"message":"Header mismatch: {why}"}}}}"#,
                 request.id()
             );
-            return wire.reply(
-                400,
-                &[("Content-Type", "application/json")],
-                body.as_bytes(),
-            );
+            return wire.reply(400, &[("Content-Type", "application/json")], body.as_bytes());
         }
         if let Some(handler) = self.on.get(&kind) {
             return handler(request, wire);

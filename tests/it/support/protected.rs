@@ -19,13 +19,8 @@ pub(crate) enum Refusal {
     Json200,
 }
 
-pub(crate) const REFUSALS: &[Refusal] = &[
-    Refusal::Bare401,
-    Refusal::Bare403,
-    Refusal::Challenge,
-    Refusal::Text200,
-    Refusal::Json200,
-];
+pub(crate) const REFUSALS: &[Refusal] =
+    &[Refusal::Bare401, Refusal::Bare403, Refusal::Challenge, Refusal::Text200, Refusal::Json200];
 
 impl Refusal {
     fn reply(self, request: &Request, wire: Wire) {
@@ -40,11 +35,7 @@ impl Refusal {
                 wire.reply(401, &[("WWW-Authenticate", &challenge)], b"");
             }
             Self::Text200 => {
-                wire.reply(
-                    200,
-                    &[("Content-Type", "text/plain")],
-                    b"Authentication required",
-                );
+                wire.reply(200, &[("Content-Type", "text/plain")], b"Authentication required");
             }
             Self::Json200 => wire.json(r#"{"message":"Authentication required"}"#),
         }

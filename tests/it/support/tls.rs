@@ -47,10 +47,7 @@ fn carry(stream: TcpStream, behind: SocketAddr, config: Arc<ServerConfig>) {
     };
     let session = ServerConnection::new(config).expect("a TLS session");
     let mut tls = StreamOwned::new(session, stream);
-    let _ = (
-        tls.sock.set_read_timeout(TURN),
-        plain.set_read_timeout(TURN),
-    );
+    let _ = (tls.sock.set_read_timeout(TURN), plain.set_read_timeout(TURN));
     while pass(&mut tls, &mut plain) && pass(&mut plain, &mut tls) {}
 }
 

@@ -41,7 +41,8 @@ fn settings(args: &RunArgs) -> Result<Settings, (i32, Failure)> {
     let remote = config::remote(&args.remote).map_err(|failure| (UNREACHABLE, failure))?;
     let plan =
         config::plan(&args.credential, &redactor).map_err(|failure| (SIGN_IN_NEEDED, failure))?;
-    let vault = config::vault(false).map_err(|failure| (VAULT, failure))?;
+    let vault = config::vault(false, args.credential.secret_env.as_deref())
+        .map_err(|failure| (VAULT, failure))?;
     let client = Arc::new(ClientCell::new(config::client(&args.network, &remote)));
     ClientCell::prepare(&client);
     Ok(Settings {

@@ -1,7 +1,8 @@
 //! Many processes, one vault; and processes that die in the middle.
 
+use crate::support::PATIENCE;
 use crate::support::bridge::Launch;
-use crate::support::home::Home;
+use crate::support::home::{Home, run_to_end_within};
 use crate::support::protected::{Refusal, protected};
 use std::io::Write;
 use std::process::Stdio;
@@ -123,4 +124,30 @@ fn login(home: &Home, secret: &str) -> std::process::Child {
     let mut stdin = child.stdin.take().expect("stdin");
     let _ = stdin.write_all(secret.as_bytes());
     child
+}
+
+/// A process that holds a lock may be stopped for good; the others say so and go on.
+#[test]
+fn a_lock_that_is_never_released_is_told_in_bounded_time() {
+    let home = Home::new("plaintext");
+    one_login(&home, "stored");
+    let mut held = Vec::new();
+    for (path, content) in home.files() {
+        if content.is_empty() {
+            let file = std::fs::File::options().write(true).open(&path).unwrap();
+            file.try_lock().expect("nobody holds it");
+            held.push(file);
+        }
+    }
+    assert!(!held.is_empty(), "no lock files: {:?}", home.files());
+    let start = Instant::now();
+    let mut command = home.command();
+    command.args(["login", URL, "--with", "api-key", "--no-verify"]);
+    let done = run_to_end_within(command, b"next", 2 * PATIENCE).expect(5);
+    assert!(start.elapsed() < Duration::from_secs(45), "{:?}", start.elapsed());
+    assert!(done.stderr.contains("lock") || done.stderr.contains("another"), "{}", done.stderr);
+    // Reading needs no lock.
+    assert_eq!(home.run(&["token", URL], "").expect(0).stdout, "stored\n");
+    drop(held);
+    one_login(&home, "next");
 }

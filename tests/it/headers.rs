@@ -104,9 +104,18 @@ fn a_variable_that_still_holds_a_placeholder_is_named() {
 }
 
 #[test]
+fn a_key_that_still_is_a_placeholder_is_named() {
+    let home = Home::new("memory").with("API_KEY", "${user_config.api_key}");
+    let args = ["--with", "api-key", "--secret-env", "API_KEY"];
+    start_fails(home, &args, "user_config.api_key");
+    let args = ["--with", "api-key", "--secret-env", "NOT_SET_HERE"];
+    start_fails(Home::new("memory"), &args, "NOT_SET_HERE");
+}
+
+#[test]
 fn a_header_that_is_none_is_named() {
     for (header, named) in
-        [("no-colon-here", "--header"), ("Bad Name: x", "Bad Name"), (": x", "header")]
+        [("no-colon-here", "--header"), ("Bad Name: x", "--header"), (": x", "header")]
     {
         start_fails(Home::new("memory"), &["--header", header], named);
     }

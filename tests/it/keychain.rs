@@ -169,6 +169,19 @@ fn a_hung_keychain_costs_a_call_that_needs_it_an_error_and_a_late_answer_is_used
 }
 
 #[test]
+fn a_hung_keychain_does_not_stop_a_list() {
+    let bus = Bus::start(Provider::GnomeKeyring);
+    let (server, home) = taught(&bus);
+    bus.hang();
+    let start = Instant::now();
+    for args in [&["list"][..], &["list", "--json"]] {
+        let list = home.run(args, "").expect(0);
+        assert!(list.stdout.contains(&server.url()), "{}", list.stdout);
+    }
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+}
+
+#[test]
 fn a_hung_keychain_never_holds_up_the_end() {
     let bus = Bus::start(Provider::GnomeKeyring);
     let (server, home) = taught(&bus);

@@ -20,6 +20,8 @@ mod replies;
 mod resume;
 mod secrets;
 mod session;
+mod start;
+mod stdio;
 mod support;
 mod tls;
 mod vault;

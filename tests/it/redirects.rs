@@ -3,7 +3,7 @@
 use crate::support::bridge::{Bridge, initialize_params};
 use crate::support::home::Home;
 use crate::support::http::{Request, Wire};
-use crate::support::legacy::Legacy;
+use crate::support::legacy::{Legacy, Sessions};
 use crate::support::mcp_server::Server;
 
 fn redirect(wire: Wire, status: u16, to: &str) {
@@ -104,4 +104,36 @@ fn a_redirect_in_a_circle_ends() {
     bridge.own_error("1", &[-31003, -31004]);
     let tries = server.requests().len();
     assert!(tries <= 20, "{tries}");
+}
+
+/// A stream and the end of a session carry the credentials too.
+#[test]
+fn no_other_kind_of_request_is_led_elsewhere() {
+    let elsewhere = Server::start(|request, _| panic!("{request:?} went elsewhere"));
+    for status in [301, 302, 303, 307, 308] {
+        let there = elsewhere.url();
+        let server = Legacy::new()
+            .sessions(&Sessions::default())
+            .on("GET", {
+                let there = there.clone();
+                move |_, wire| redirect(wire, status, &there)
+            })
+            .on("DELETE", {
+                let there = there.clone();
+                move |_, wire| redirect(wire, status, &there)
+            })
+            .on("notifications/progress", {
+                let there = there.clone();
+                move |_, wire| redirect(wire, status, &there)
+            })
+            .start();
+        let mut bridge = Bridge::to(&server).ready();
+        server.wait_for("GET");
+        bridge.notify("notifications/progress", "{}");
+        server.wait_for("notifications/progress");
+        bridge.still_serves();
+        bridge.finish();
+        server.wait_for("DELETE");
+    }
+    assert_eq!(elsewhere.connections(), 0);
 }

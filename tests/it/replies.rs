@@ -1,5 +1,6 @@
 //! Replies a server should not give: every request is answered all the same, once.
 
+use crate::support::PATIENCE;
 use crate::support::bridge::{Bridge, initialize_params, response_id};
 use crate::support::home::Home;
 use crate::support::http::{Request, Wire};
@@ -294,4 +295,88 @@ fn a_failed_initialize_can_be_tried_again() {
     let mut bridge = bridge.ready();
     bridge.call("3");
     bridge.result("3");
+}
+
+/// Many servers close an idle connection without a word.
+#[test]
+fn a_connection_that_the_remote_closes_between_two_calls_costs_nothing() {
+    let server = Legacy::new()
+        .on("tools/call", |request, mut wire| {
+            let body = request.result("{}");
+            wire.raw(
+                format!(
+                    "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+                    body.len()
+                )
+                .as_bytes(),
+            );
+            wire.cut();
+        })
+        .start();
+    let mut bridge = Bridge::to(&server).ready();
+    for id in 0..50 {
+        let id = id.to_string();
+        bridge.call(&id);
+        bridge.result(&id);
+    }
+    assert_eq!(server.of("tools/call").len(), 50);
+}
+
+#[test]
+fn a_body_that_only_the_end_of_its_connection_ends_is_read() {
+    let server = Legacy::new()
+        .on("tools/call", |request, mut wire| {
+            let body = match request.id() {
+                "1" => request.result("{}"),
+                _ => format!("data: {}\n\n", request.result("{}")),
+            };
+            let kind = match request.id() {
+                "1" => "application/json",
+                _ => "text/event-stream",
+            };
+            wire.raw(format!("HTTP/1.0 200 OK\r\nContent-Type: {kind}\r\n\r\n{body}").as_bytes());
+            wire.cut();
+        })
+        .start();
+    let mut bridge = Bridge::to(&server).ready();
+    for id in ["1", "2"] {
+        bridge.call(id);
+        bridge.result(id);
+    }
+}
+
+#[test]
+fn an_informational_reply_before_the_real_one_is_skipped() {
+    let server = Legacy::new()
+        .on("tools/call", |request, mut wire| {
+            wire.raw(b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n");
+            wire.json(request.result("{}"));
+        })
+        .start();
+    let mut bridge = Bridge::to(&server).ready();
+    bridge.call("1");
+    bridge.result("1");
+}
+
+#[test]
+fn what_is_no_http_at_all_is_no_answer() {
+    answered_with(&[-31002, -31003, -31004], |_, mut wire| {
+        wire.raw(b"SSH-2.0-OpenSSH_9.2\r\n");
+        wire.cut();
+    });
+}
+
+#[test]
+fn a_call_may_be_given_a_time() {
+    let (handler, parked) = park();
+    let server = Legacy::new().on("tools/call", handler).start();
+    let mut bridge =
+        Home::new("memory").launch(&server.url()).args(&["--timeout", "1"]).start().ready();
+    bridge.call("1");
+    let call = parked.next();
+    bridge.own_error("1", &[-31005]);
+    assert!(call.wire.client_closes_within(PATIENCE));
+    server.wait_for("notifications/cancelled");
+    bridge.still_serves();
+    bridge.finish().has_no_answer_to("1");
 }

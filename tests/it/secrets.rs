@@ -191,6 +191,46 @@ fn a_key_that_a_server_repeats_in_its_refusal_of_a_login_is_not_shown() {
     shows_nothing("stderr", done.stderr.as_bytes());
 }
 
+#[test]
+fn what_a_url_carries_is_not_shown_when_nobody_answers_there() {
+    let port = crate::support::mcp_server::Port::reserve();
+    let url = port.url().replace("http://", &format!("http://user:{KEY}@"));
+    let url = format!("{url}?token={QUERY}&x={NAMED}");
+    let mut bridge = Home::new("memory").launch(&url).args(&["--log-level", "trace"]).start();
+    bridge.request("1", "initialize", &initialize_params("2025-11-25"));
+    let error = bridge.error("1");
+    shows_nothing("an answer", error.to_string().as_bytes());
+    let ended = bridge.finish();
+    shows_nothing("stderr", ended.stderr.as_bytes());
+    let home = Home::new("plaintext");
+    let args = ["login", &url, "--with", "api-key"];
+    let done = home.run(&args, COOKIE);
+    shows_nothing("stderr", done.stderr.as_bytes());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_log_file_is_its_owners_alone_and_never_a_planted_link() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    let server = Legacy::new().start();
+    let home = Arc::new(Home::new("memory"));
+    let log = home.path("log");
+    let planted = home.path("planted");
+    let victim = home.file("victim", "precious");
+    symlink(&victim, &planted).unwrap();
+    for path in [&log, &planted] {
+        let path = path.to_str().unwrap();
+        let mut bridge =
+            Launch::new(home.clone(), &server.url()).args(&["--debug", "--log-file", path]).start();
+        bridge.request("1", "initialize", &initialize_params("2025-11-25"));
+        bridge.answer("1");
+        bridge.finish();
+    }
+    assert_eq!(std::fs::read(&victim).unwrap(), b"precious");
+    let mode = log.metadata().unwrap().permissions().mode();
+    assert_eq!(mode & 0o077, 0, "{mode:o}");
+}
+
 /// Nor may a server steer a terminal or turn a text around.
 #[test]
 fn control_and_direction_characters_of_a_server_are_not_shown() {

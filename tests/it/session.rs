@@ -256,3 +256,45 @@ fn a_forgotten_session_found_by_a_notification_costs_no_answer() {
     bridge.result("1");
     assert_eq!(server.of("initialize").len(), 2);
 }
+
+#[test]
+fn a_call_cancelled_while_the_session_is_opened_again_is_never_sent() {
+    let (handler, parked) = park();
+    let (server, bridge, sessions) = {
+        let sessions = Sessions::default();
+        let server = Server::start({
+            let legacy = Legacy::new().sessions(&sessions).into_handler();
+            let first = AtomicUsize::new(0);
+            move |request: &Request, wire| {
+                if request.kind() == "initialize" && first.fetch_add(1, Ordering::SeqCst) > 0 {
+                    return handler(request, wire);
+                }
+                legacy(request, wire);
+            }
+        });
+        let bridge = Bridge::to(&server).ready();
+        server.wait_for("GET");
+        (server, bridge, sessions)
+    };
+    sessions.expire();
+    bridge.call("1");
+    let again = parked.next();
+    bridge.call("2");
+    bridge.notify("notifications/cancelled", r#"{"requestId":1}"#);
+    // Refused at once, so the notification before it has been read.
+    bridge.send("nonsense");
+    let mut bridge = bridge;
+    bridge.refusal();
+    let body = again.request.result(
+        r#"{"protocolVersion":"2025-11-25","capabilities":{},"serverInfo":{"name":"s","version":"0"}}"#,
+    );
+    let session = sessions.open();
+    let headers = [("Content-Type", "application/json"), ("Mcp-Session-Id", session.as_str())];
+    again.wire.reply(200, &headers, body.as_bytes());
+    bridge.result("2");
+    bridge.still_serves();
+    bridge.finish().has_no_answer_to("1");
+    let sent = server.of("tools/call");
+    let mut sent = sent.iter().filter(|r| r.id() == "1");
+    assert!(sent.all(|r| r.header("mcp-session-id") == Some("session-1")));
+}

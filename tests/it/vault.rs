@@ -262,3 +262,23 @@ fn a_vault_that_cannot_be_opened_does_not_hold_up_the_end() {
     bridge.close_stdin();
     bridge.wait_exit(Duration::from_secs(1));
 }
+
+/// Without `KEYFERRY_HOME` everything lies where the platform wants it.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_vault_lies_in_the_platforms_data_directory() {
+    for own in [false, true] {
+        let home = Home::new("plaintext");
+        let data = home.path("xdg-data");
+        let mut command = home.command();
+        command.env_remove("KEYFERRY_HOME");
+        if own {
+            command.env("XDG_DATA_HOME", &data);
+        }
+        command.args(["login", URL, "--with", "api-key", "--no-verify"]);
+        run_to_end(command, KEY.as_bytes()).expect(0);
+        let data = if own { data } else { home.path(".local/share") };
+        assert!(data.join("keyferry").join("vault").is_dir());
+        assert!(!home.dir().exists());
+    }
+}

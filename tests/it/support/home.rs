@@ -147,7 +147,11 @@ fn collect(dir: &Path, found: &mut Vec<(PathBuf, Vec<u8>)>) {
 }
 
 /// Runs a prepared command to its end.
-pub(crate) fn run_to_end(mut command: Command, stdin: &[u8]) -> Done {
+pub(crate) fn run_to_end(command: Command, stdin: &[u8]) -> Done {
+    run_to_end_within(command, stdin, PATIENCE)
+}
+
+pub(crate) fn run_to_end_within(mut command: Command, stdin: &[u8], deadline: Duration) -> Done {
     let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -171,7 +175,7 @@ pub(crate) fn run_to_end(mut command: Command, stdin: &[u8]) -> Done {
     read(Box::new(child.stderr.take().expect("stderr")), sender, false);
     let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
     for _ in 0..2 {
-        match receiver.recv_timeout(PATIENCE) {
+        match receiver.recv_timeout(deadline) {
             Ok((true, bytes)) => stdout = bytes,
             Ok((false, bytes)) => stderr = bytes,
             Err(_) => {

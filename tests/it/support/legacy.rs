@@ -39,7 +39,8 @@ impl Sessions {
         sessions
     }
 
-    fn open(&self) -> String {
+    /// A new session id.
+    pub(crate) fn open(&self) -> String {
         let mut state = self.0.lock().unwrap();
         state.opened += 1;
         let id = format!("{}-{}", state.name, state.opened);

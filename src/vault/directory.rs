@@ -4,10 +4,13 @@
 //! On Windows privacy comes from the profile directory's access list, which new files inherit.
 
 use super::error::VaultError;
-use super::platform::{close_to_others, open_as_is, ours, own_mode, rename};
+use super::platform::{
+    close_to_others, make_directory, open_as_is, ours, own_directory_mode, own_mode, private,
+    rename,
+};
 use super::record::hex;
 use super::seal::fill_random;
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -33,14 +36,7 @@ impl Directory {
         if let Some(found) = Self::existing(path)? {
             return Ok(found);
         }
-        let mut builder = DirBuilder::new();
-        builder.recursive(true);
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder
-            .create(path)
-            .map_err(|error| VaultError::io("make", path, error))?;
-        // Also sets the mode where the umask took bits of ours away.
+        make(path).map_err(|error| VaultError::io("make", path, error))?;
         Self::existing(path)?
             .ok_or_else(|| VaultError::io("make", path, io::Error::from(io::ErrorKind::NotFound)))
     }
@@ -63,9 +59,7 @@ impl Directory {
         }
         ours(path, &metadata)?;
         close_to_others(path)?;
-        Ok(Some(Self {
-            path: path.to_owned(),
-        }))
+        Ok(Some(Self { path: path.to_owned() }))
     }
 
     pub(super) fn path_of(&self, name: &str) -> PathBuf {
@@ -78,11 +72,7 @@ impl Directory {
         let mut names = Vec::new();
         for entry in fs::read_dir(&self.path).map_err(failed)? {
             let name = entry.map_err(failed)?.file_name();
-            names.extend(
-                name.into_string()
-                    .ok()
-                    .filter(|name| name.ends_with(suffix)),
-            );
+            names.extend(name.into_string().ok().filter(|name| name.ends_with(suffix)));
         }
         Ok(names)
     }
@@ -191,6 +181,23 @@ impl Directory {
     }
 }
 
+/// Makes a directory and the parents it lacks, each private whatever the umask.
+fn make(path: &Path) -> io::Result<()> {
+    let made = match (make_directory(path), path.parent()) {
+        (Err(error), Some(parent)) if error.kind() == io::ErrorKind::NotFound => {
+            make(parent)?;
+            make_directory(path)
+        }
+        (made, _) => made,
+    };
+    match made {
+        // The umask may have taken bits that whatever comes into it needs.
+        Ok(()) => own_directory_mode(path),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
 fn opening_failed(path: &Path, error: io::Error) -> VaultError {
     #[cfg(unix)]
     if rustix::io::Errno::from_io_error(&error) == Some(rustix::io::Errno::LOOP) {
@@ -200,9 +207,7 @@ fn opening_failed(path: &Path, error: io::Error) -> VaultError {
 }
 
 fn checked(file: File, path: &Path) -> Result<File, VaultError> {
-    let metadata = file
-        .metadata()
-        .map_err(|error| VaultError::io("look at", path, error))?;
+    let metadata = file.metadata().map_err(|error| VaultError::io("look at", path, error))?;
     if metadata.is_symlink() {
         return Err(VaultError::not_safe(path, "it is a symbolic link"));
     }
@@ -210,13 +215,7 @@ fn checked(file: File, path: &Path) -> Result<File, VaultError> {
         return Err(VaultError::not_safe(path, "it is not a regular file"));
     }
     ours(path, &metadata)?;
-    #[cfg(unix)]
-    if std::os::unix::fs::MetadataExt::mode(&metadata) & 0o077 != 0 {
-        own_mode(&file).map_err(|error| {
-            VaultError::not_safe(path, format!("it is open to others, and stays so: {error}"))
-        })?;
-        tracing::warn!(file = %path.display(), "was open to others; closed it");
-    }
+    private(&file, path, &metadata)?;
     Ok(file)
 }
 

@@ -41,11 +41,7 @@ pub enum VaultError {
     Unsafe { path: PathBuf, why: String },
     /// The operating system said no.
     #[error("cannot {doing} {}: {source}", .path.display())]
-    Io {
-        doing: &'static str,
-        path: PathBuf,
-        source: Arc<io::Error>,
-    },
+    Io { doing: &'static str, path: PathBuf, source: Arc<io::Error> },
     /// Another process holds the lock, and the wait is over.
     #[error("another keyferry has held {} for more than {}", .path.display(), seconds(.waited))]
     Busy { path: PathBuf, waited: Duration },
@@ -74,25 +70,15 @@ pub enum PassphraseError {
 
 impl VaultError {
     pub(super) fn io(doing: &'static str, path: &Path, source: io::Error) -> Self {
-        Self::Io {
-            doing,
-            path: path.to_owned(),
-            source: Arc::new(source),
-        }
+        Self::Io { doing, path: path.to_owned(), source: Arc::new(source) }
     }
 
     pub(super) fn corrupt(file: &Path, why: impl Into<String>) -> Self {
-        Self::Corrupt {
-            file: file.to_owned(),
-            why: why.into(),
-        }
+        Self::Corrupt { file: file.to_owned(), why: why.into() }
     }
 
     pub(super) fn not_safe(path: &Path, why: impl Into<String>) -> Self {
-        Self::Unsafe {
-            path: path.to_owned(),
-            why: why.into(),
-        }
+        Self::Unsafe { path: path.to_owned(), why: why.into() }
     }
 
     /// What to do next: an exact command or variable, for the line after the error.
@@ -135,7 +121,7 @@ impl PassphraseError {
                 "set KEYFERRY_PASSPHRASE_FILE to a file that holds the passphrase, or KEYFERRY_PASSPHRASE_COMMAND to a command that prints it".to_owned()
             }
             Self::Wrong => {
-                "check KEYFERRY_PASSPHRASE_FILE, KEYFERRY_PASSPHRASE_COMMAND or KEYFERRY_PASSPHRASE; a lost passphrase cannot be recovered: `keyferry logout <URL>` for every entry of `keyferry list`, then `keyferry login <URL>`".to_owned()
+                "check KEYFERRY_PASSPHRASE_FILE, KEYFERRY_PASSPHRASE_COMMAND or KEYFERRY_PASSPHRASE; a lost passphrase cannot be recovered: `keyferry logout <URL>` (or `keyferry secret rm <NAME>`) for every entry of `keyferry list`, then `keyferry login <URL>`".to_owned()
             }
             Self::Differ => "run the command again and type the same passphrase twice".to_owned(),
             Self::Unreadable { .. } => {
@@ -170,7 +156,7 @@ fn wrong_key_hint(sealed_by: &str, in_use: &str) -> String {
         _ => "put the key file back",
     };
     format!(
-        "{restore}; if the key is lost, `keyferry logout <URL>` for every entry of `keyferry list`, then `keyferry login <URL>`"
+        "{restore}; if the key is lost, `keyferry logout <URL>` (or `keyferry secret rm <NAME>`) for every entry of `keyferry list`, then `keyferry login <URL>`"
     )
 }
 

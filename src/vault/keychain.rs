@@ -28,14 +28,20 @@ pub(super) struct Keychain<'a> {
 }
 
 impl<'a> Keychain<'a> {
-    /// Connects, once per process.
+    /// Connects to the keychain of this session.
     pub(super) fn connect(service: &'a str) -> Result<Self, VaultError> {
         // `Entry::new` would hide why there is no store.
-        if let Err(error) = keyring::v1::Entry::store_status() {
-            return Err(meaning(error));
-        }
-        let store =
-            keyring_core::get_default_store().ok_or_else(|| meaning(&Error::NoDefaultStore))?;
+        let connected = match keyring::v1::Entry::store_status() {
+            Ok(()) => {
+                keyring_core::get_default_store().ok_or_else(|| meaning(&Error::NoDefaultStore))
+            }
+            Err(error) => Err(meaning(error)),
+        };
+        let store = match connected {
+            // The keychain may have come up since keyring tried, which it does once.
+            Err(error @ VaultError::Absent { .. }) => reconnect().unwrap_or(Err(error))?,
+            other => other?,
+        };
         Ok(Self { store, service })
     }
 
@@ -43,7 +49,19 @@ impl<'a> Keychain<'a> {
     ///
     /// `None` may also mean that the keychain has no place to keep things (no default
     /// collection): only writing tells.
-    pub(super) fn key(&self) -> Result<Option<Key>, VaultError> {
+    pub(super) fn key(&mut self) -> Result<Option<Key>, VaultError> {
+        let found = self.look_up();
+        // A Secret Service that was started anew no longer knows the session of this process.
+        if matches!(found, Err(VaultError::Denied { .. }))
+            && let Some(connected) = reconnect()
+        {
+            self.store = connected?;
+            return self.look_up();
+        }
+        found
+    }
+
+    fn look_up(&self) -> Result<Option<Key>, VaultError> {
         let Some(text) = read(&self.entry(KEY_USER)?)? else {
             return Ok(None);
         };
@@ -56,10 +74,8 @@ impl<'a> Keychain<'a> {
         self.prove_it_keeps()?;
         let key = Key::random()?;
         let entry = self.entry(KEY_USER)?;
-        entry
-            .set_password(key.to_text().expose())
-            .map_err(|error| meaning(&error))?;
-        match self.key()? {
+        entry.set_password(key.to_text().expose()).map_err(|error| meaning(&error))?;
+        match self.look_up()? {
             Some(kept) if kept.id() == key.id() => Ok(kept),
             _ => Err(does_not_keep()),
         }
@@ -71,9 +87,7 @@ impl<'a> Keychain<'a> {
         fill_random(&mut random)?;
         let value = hex(&random);
         let canary = self.entry(&format!("canary-{}", &value[..16]))?;
-        canary
-            .set_password(&value)
-            .map_err(|error| meaning(&error))?;
+        canary.set_password(&value).map_err(|error| meaning(&error))?;
         let kept = read(&canary);
         let deleted = canary.delete_credential();
         if kept?.is_none_or(|kept| kept.expose() != &value) {
@@ -88,10 +102,23 @@ impl<'a> Keychain<'a> {
 
     fn entry(&self, user: &str) -> Result<Entry, VaultError> {
         let modifiers: HashMap<&str, &str> = MODIFIERS.iter().copied().collect();
-        self.store
-            .build(self.service, user, Some(&modifiers))
-            .map_err(|error| meaning(&error))
+        self.store.build(self.service, user, Some(&modifiers)).map_err(|error| meaning(&error))
     }
+}
+
+/// A new connection, where keychains are behind one.
+#[cfg(all(unix, not(any(target_os = "macos", target_os = "ios", target_os = "android"))))]
+fn reconnect() -> Option<Result<Arc<CredentialStore>, VaultError>> {
+    let store = zbus_secret_service_keyring_store::Store::new();
+    Some(match store {
+        Ok(store) => Ok(store),
+        Err(error) => Err(meaning(&error)),
+    })
+}
+
+#[cfg(not(all(unix, not(any(target_os = "macos", target_os = "ios", target_os = "android")))))]
+fn reconnect() -> Option<Result<Arc<CredentialStore>, VaultError>> {
+    None
 }
 
 fn read(entry: &Entry) -> Result<Option<Secret<String>>, VaultError> {
@@ -103,9 +130,7 @@ fn read(entry: &Entry) -> Result<Option<Secret<String>>, VaultError> {
 }
 
 fn does_not_keep() -> VaultError {
-    VaultError::Denied {
-        why: "it did not keep a test entry".to_owned(),
-    }
+    VaultError::Denied { why: "it did not keep a test entry".to_owned() }
 }
 
 fn not_a_key() -> VaultError {
@@ -120,14 +145,10 @@ fn not_a_key() -> VaultError {
 fn meaning(error: &Error) -> VaultError {
     match error {
         Error::PlatformFailure(cause) | Error::NoStorageAccess(cause) => cause_means(cause),
-        Error::NoDefaultStore => VaultError::Absent {
-            why: "no keychain answers".to_owned(),
-        },
+        Error::NoDefaultStore => VaultError::Absent { why: "no keychain answers".to_owned() },
         Error::BadEncoding(_) | Error::BadDataFormat(..) | Error::Ambiguous(_) => not_a_key(),
         // The rest says only names and limits.
-        other => VaultError::Denied {
-            why: other.to_string(),
-        },
+        other => VaultError::Denied { why: other.to_string() },
     }
 }
 
@@ -135,11 +156,7 @@ fn meaning(error: &Error) -> VaultError {
 fn cause_means(cause: &PlatformError) -> VaultError {
     let why = cause.to_string();
     // macOS translates its texts; the number is only in the Debug form, which is number and text.
-    let numbered = if cfg!(target_os = "macos") {
-        format!("{cause:?}")
-    } else {
-        why.clone()
-    };
+    let numbered = if cfg!(target_os = "macos") { format!("{cause:?}") } else { why.clone() };
     let says = |signs: &[&str]| signs.iter().any(|sign| numbered.contains(sign));
     if connection_failed(cause) || says(ABSENT) {
         VaultError::Absent { why }

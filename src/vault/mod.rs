@@ -3,6 +3,7 @@
 //!
 //! Layout:
 //! * `record`: names, clear headers, the file format; `seal`: the cipher; both pure.
+//! * `settings`: what it is told from outside.
 //! * `directory` and `platform`: private files, replaced in one step.
 //! * `records`: the record files; `lock`: locks between processes.
 //! * `key`: the one question for the key, with deadlines; asked of `keychain`,
@@ -22,61 +23,21 @@ mod platform;
 mod record;
 mod records;
 mod seal;
+mod settings;
 
 pub use error::{PassphraseError, VaultError};
 pub use lock::RecordLock;
 pub use passphrase::PassphraseFrom;
 pub use record::{Header, Record, RecordKey, Sealed};
+pub use settings::{KeySource, Settings};
 
 use crate::secret::Secret;
 use key::{KeyHolder, Want};
 use records::Stored;
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-
-/// What a vault needs to know.
-pub struct Settings {
-    /// Where the records are: `<data>/vault`.
-    pub directory: PathBuf,
-    /// Where the lock files are, `<data>/locks`; nothing in there is secret.
-    pub locks: PathBuf,
-    pub source: KeySource,
-    /// The service name in the keychain: `keyferry`.
-    pub service: String,
-}
-
-/// Where the vault key is.
-pub enum KeySource {
-    Keychain,
-    Passphrase(PassphraseFrom),
-    /// Nothing outlives this process.
-    Memory,
-    /// In a file beside the records.
-    Plaintext,
-}
-
-impl KeySource {
-    /// The value of `KEYFERRY_VAULT` that chooses this source.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Keychain => keychain::SOURCE,
-            Self::Passphrase(_) => passphrase::SOURCE,
-            Self::Memory => "memory",
-            Self::Plaintext => plaintext::SOURCE,
-        }
-    }
-
-    fn described(&self) -> &'static str {
-        match self {
-            Self::Keychain => "the keychain",
-            Self::Passphrase(_) => "the source of the passphrase",
-            Self::Memory => "this process",
-            Self::Plaintext => "the directory of the vault",
-        }
-    }
-}
 
 /// Where a record went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -171,10 +132,7 @@ impl Vault {
         deadline: Duration,
     ) -> Result<Record, VaultError> {
         let Some(seal) = &stored.header.sealed else {
-            return Ok(Record {
-                header: stored.header,
-                payload: Secret::new(Vec::new()),
-            });
+            return Ok(Record { header: stored.header, payload: Secret::new(Vec::new()) });
         };
         let settings = &self.0.settings;
         let wrong_key = |why: String| VaultError::WrongKey {
@@ -203,10 +161,7 @@ impl Vault {
         let payload = got
             .open(&stored.sealed, &key.id(), &stored.line)
             .ok_or_else(|| VaultError::corrupt(&stored.path, "it was changed or cut off"))?;
-        Ok(Record {
-            header: stored.header,
-            payload,
-        })
+        Ok(Record { header: stored.header, payload })
     }
 
     /// Seals a record and puts it in the place of the old one, in one step that survives a
@@ -263,19 +218,12 @@ impl Vault {
             .and_then(|header| header.sealed)
             .filter(|sealed| sealed.source == settings.source.name())
             .map(|sealed| sealed.key_id);
-        let got = self
-            .0
-            .key
-            .get_expecting(Want::Make, expected.as_deref(), deadline)
-            .await?;
+        let got = self.0.key.get_expecting(Want::Make, expected.as_deref(), deadline).await?;
         got.ok_or_else(|| records::lost_key(settings, 1))
     }
 
     fn keep_in_memory(&self, key: &RecordKey, header: Header, payload: &Secret<Vec<u8>>) -> Kept {
-        let record = Record {
-            header,
-            payload: payload.clone(),
-        };
+        let record = Record { header, payload: payload.clone() };
         self.memory().insert(key.file_name(), record);
         Kept::InMemory
     }

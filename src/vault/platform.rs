@@ -35,6 +35,49 @@ pub(super) fn own_mode(_: &File) -> io::Result<()> {
 }
 
 #[cfg(unix)]
+pub(super) fn make_directory(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    fs::DirBuilder::new().mode(0o700).create(path)
+}
+
+#[cfg(not(unix))]
+pub(super) fn make_directory(path: &Path) -> io::Result<()> {
+    fs::create_dir(path)
+}
+
+#[cfg(unix)]
+pub(super) fn own_directory_mode(path: &Path) -> io::Result<()> {
+    rustix::fs::chmod(path, rustix::fs::Mode::RWXU).map_err(io::Error::from)
+}
+
+#[cfg(not(unix))]
+pub(super) fn own_directory_mode(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+/// Sets an open file's mode to 0600 if it is another, and says so if others could open it.
+#[cfg(unix)]
+pub(super) fn private(file: &File, path: &Path, metadata: &Metadata) -> Result<(), VaultError> {
+    let mode = std::os::unix::fs::MetadataExt::mode(metadata) & 0o777;
+    if mode == 0o600 {
+        return Ok(());
+    }
+    let changed = own_mode(file);
+    if mode & 0o077 != 0 {
+        changed.map_err(|error| {
+            VaultError::not_safe(path, format!("it is open to others, and stays so: {error}"))
+        })?;
+        tracing::warn!(file = %path.display(), "was open to others; closed it");
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+pub(super) fn private(_: &File, _: &Path, _: &Metadata) -> Result<(), VaultError> {
+    Ok(())
+}
+
+#[cfg(unix)]
 pub(super) fn ours(path: &Path, metadata: &Metadata) -> Result<(), VaultError> {
     let owner = std::os::unix::fs::MetadataExt::uid(metadata);
     if owner == rustix::process::geteuid().as_raw() {

@@ -3,10 +3,7 @@ use keyring_core::mock;
 
 fn keychain() -> Keychain<'static> {
     let store: Arc<CredentialStore> = mock::Store::new().unwrap();
-    Keychain {
-        store,
-        service: "test",
-    }
+    Keychain { store, service: "test" }
 }
 
 fn cause(text: &str) -> PlatformError {
@@ -15,7 +12,7 @@ fn cause(text: &str) -> PlatformError {
 
 #[test]
 fn a_key_is_made_once_the_canary_is_gone_again_and_then_found() {
-    let keychain = keychain();
+    let mut keychain = keychain();
     assert!(keychain.key().unwrap().is_none());
     let made = keychain.make_key().unwrap();
     assert_eq!(keychain.key().unwrap().unwrap().id(), made.id());
@@ -26,7 +23,7 @@ fn a_key_is_made_once_the_canary_is_gone_again_and_then_found() {
 
 #[test]
 fn what_is_not_a_key_is_never_replaced() {
-    let keychain = keychain();
+    let mut keychain = keychain();
     let entry = keychain.entry(KEY_USER).unwrap();
     for other in [&b"someone else's"[..], b"\xff\xfe"] {
         entry.set_secret(other).unwrap();
@@ -85,9 +82,6 @@ fn no_text_of_ours_shows_what_the_keychain_held() {
     ] {
         let meaning = meaning(&error);
         let shown = format!("{meaning} {meaning:?} {}", meaning.hint());
-        assert!(
-            !shown.contains("hunter2") && !shown.contains("104, 117"),
-            "{shown}"
-        );
+        assert!(!shown.contains("hunter2") && !shown.contains("104, 117"), "{shown}");
     }
 }

@@ -21,7 +21,8 @@ async function look(mode, url) {
   const { command, args, env } = launch(home(), url);
   const how = direct ? [url] : [command, ...args];
   const program = fileURLToPath(new URL('client.py', import.meta.url));
-  const { stdout } = await promisify(execFile)(python, [program, mode, ...how], { env, timeout: 50_000 });
+  const ended = promisify(execFile)(python, [program, mode, ...how], { env, timeout: 50_000 });
+  const { stdout } = await ended.catch(({ message }) => assert.fail(message));
   return JSON.parse(stdout);
 }
 

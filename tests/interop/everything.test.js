@@ -9,7 +9,7 @@ import {
 import { gunzipSync } from 'node:zlib';
 import { startEverything } from './servers/everything.js';
 import { bridgeOnly } from './support/bridge.js';
-import { connect, connectDirectly, textOf } from './support/clients.js';
+import { connect, connectDirectly, progressOf, textOf } from './support/clients.js';
 import { Seen } from './support/waiting.js';
 
 const limit = { timeout: 60_000 };
@@ -85,15 +85,17 @@ test('a megabyte goes there and comes back unharmed', limit, async (t) => {
 });
 
 test('progress arrives while a long call runs', limit, async (t) => {
-  const { client } = await connect(t, 'v1', everything.url);
-  const steps = [];
-  const result = await client.callTool(
+  const { client, received } = await connect(t, 'v1', everything.url);
+  const first = new Seen();
+  const result = client.callTool(
     { name: 'trigger-long-running-operation', arguments: { duration: 0.5, steps: 5 } },
     undefined,
-    { onprogress: ({ progress, total }) => steps.push(`${progress}/${total}`) },
+    { onprogress: () => first.push('heard') },
   );
-  assert.match(textOf(result), /completed/);
-  assert.deepEqual(steps, ['1/5', '2/5', '3/5', '4/5', '5/5']);
+  await first.first('the client hears of progress before there is an answer');
+  assert.ok(!progressOf(received).includes('answer'));
+  assert.match(textOf(await result), /completed/);
+  assert.deepEqual(progressOf(received), ['1/5', '2/5', '3/5', '4/5', '5/5', 'answer']);
 });
 
 test('resources are read as text and as bytes', limit, async (t) => {

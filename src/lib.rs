@@ -1,2 +1,3 @@
 //! keyferry
 pub mod secret;
+pub mod vault;

@@ -37,9 +37,7 @@ impl Directory {
         builder.recursive(true);
         #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder
-            .create(path)
-            .map_err(|error| VaultError::io("make", path, error))?;
+        builder.create(path).map_err(|error| VaultError::io("make", path, error))?;
         // Also sets the mode where the umask took bits of ours away.
         Self::existing(path)?
             .ok_or_else(|| VaultError::io("make", path, io::Error::from(io::ErrorKind::NotFound)))
@@ -63,9 +61,7 @@ impl Directory {
         }
         ours(path, &metadata)?;
         close_to_others(path)?;
-        Ok(Some(Self {
-            path: path.to_owned(),
-        }))
+        Ok(Some(Self { path: path.to_owned() }))
     }
 
     pub(super) fn path_of(&self, name: &str) -> PathBuf {
@@ -78,11 +74,7 @@ impl Directory {
         let mut names = Vec::new();
         for entry in fs::read_dir(&self.path).map_err(failed)? {
             let name = entry.map_err(failed)?.file_name();
-            names.extend(
-                name.into_string()
-                    .ok()
-                    .filter(|name| name.ends_with(suffix)),
-            );
+            names.extend(name.into_string().ok().filter(|name| name.ends_with(suffix)));
         }
         Ok(names)
     }
@@ -200,9 +192,7 @@ fn opening_failed(path: &Path, error: io::Error) -> VaultError {
 }
 
 fn checked(file: File, path: &Path) -> Result<File, VaultError> {
-    let metadata = file
-        .metadata()
-        .map_err(|error| VaultError::io("look at", path, error))?;
+    let metadata = file.metadata().map_err(|error| VaultError::io("look at", path, error))?;
     if metadata.is_symlink() {
         return Err(VaultError::not_safe(path, "it is a symbolic link"));
     }

@@ -41,11 +41,7 @@ pub enum VaultError {
     Unsafe { path: PathBuf, why: String },
     /// The operating system said no.
     #[error("cannot {doing} {}: {source}", .path.display())]
-    Io {
-        doing: &'static str,
-        path: PathBuf,
-        source: Arc<io::Error>,
-    },
+    Io { doing: &'static str, path: PathBuf, source: Arc<io::Error> },
     /// Another process holds the lock, and the wait is over.
     #[error("another keyferry has held {} for more than {}", .path.display(), seconds(.waited))]
     Busy { path: PathBuf, waited: Duration },
@@ -74,25 +70,15 @@ pub enum PassphraseError {
 
 impl VaultError {
     pub(super) fn io(doing: &'static str, path: &Path, source: io::Error) -> Self {
-        Self::Io {
-            doing,
-            path: path.to_owned(),
-            source: Arc::new(source),
-        }
+        Self::Io { doing, path: path.to_owned(), source: Arc::new(source) }
     }
 
     pub(super) fn corrupt(file: &Path, why: impl Into<String>) -> Self {
-        Self::Corrupt {
-            file: file.to_owned(),
-            why: why.into(),
-        }
+        Self::Corrupt { file: file.to_owned(), why: why.into() }
     }
 
     pub(super) fn not_safe(path: &Path, why: impl Into<String>) -> Self {
-        Self::Unsafe {
-            path: path.to_owned(),
-            why: why.into(),
-        }
+        Self::Unsafe { path: path.to_owned(), why: why.into() }
     }
 
     /// What to do next: an exact command or variable, for the line after the error.

@@ -133,10 +133,7 @@ impl KeyHolder {
                 return Joined::Answered(Err(error.clone()));
             }
             Phase::Asking(answer) => {
-                return Joined::Asking {
-                    answer: answer.clone(),
-                    mine: false,
-                };
+                return Joined::Asking { answer: answer.clone(), mine: false };
             }
             Phase::Idle | Phase::Failed { .. } => {}
         }
@@ -149,18 +146,13 @@ impl KeyHolder {
 
     /// Never joined: a thread that hangs in the keychain must not hold up the process's end.
     fn ask(self: &Arc<Self>, want: Want, sender: watch::Sender<Option<Answer>>) {
-        let question = Question {
-            holder: Arc::clone(self),
-            sender,
-            answer: Some(Err(ended_early())),
-        };
+        let question =
+            Question { holder: Arc::clone(self), sender, answer: Some(Err(ended_early())) };
         let settings = Arc::clone(&self.settings);
-        let spawned = std::thread::Builder::new()
-            .name("vault-key".to_owned())
-            .spawn(move || {
-                let mut question = question;
-                question.answer = Some(fetch(&settings, want));
-            });
+        let spawned = std::thread::Builder::new().name("vault-key".to_owned()).spawn(move || {
+            let mut question = question;
+            question.answer = Some(fetch(&settings, want));
+        });
         if let Err(error) = spawned {
             tracing::warn!(%error, "cannot start a thread for the vault key");
         }
@@ -172,15 +164,9 @@ impl KeyHolder {
             self.absent.store(true, Ordering::Relaxed);
         }
         *self.phase() = match answer {
-            Ok(Some(key)) => Phase::Got {
-                key: key.clone(),
-                at,
-            },
+            Ok(Some(key)) => Phase::Got { key: key.clone(), at },
             Ok(None) => Phase::Idle,
-            Err(error) => Phase::Failed {
-                error: error.clone(),
-                at,
-            },
+            Err(error) => Phase::Failed { error: error.clone(), at },
         };
     }
 

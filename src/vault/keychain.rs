@@ -56,9 +56,7 @@ impl<'a> Keychain<'a> {
         self.prove_it_keeps()?;
         let key = Key::random()?;
         let entry = self.entry(KEY_USER)?;
-        entry
-            .set_password(key.to_text().expose())
-            .map_err(|error| meaning(&error))?;
+        entry.set_password(key.to_text().expose()).map_err(|error| meaning(&error))?;
         match self.key()? {
             Some(kept) if kept.id() == key.id() => Ok(kept),
             _ => Err(does_not_keep()),
@@ -71,9 +69,7 @@ impl<'a> Keychain<'a> {
         fill_random(&mut random)?;
         let value = hex(&random);
         let canary = self.entry(&format!("canary-{}", &value[..16]))?;
-        canary
-            .set_password(&value)
-            .map_err(|error| meaning(&error))?;
+        canary.set_password(&value).map_err(|error| meaning(&error))?;
         let kept = read(&canary);
         let deleted = canary.delete_credential();
         if kept?.is_none_or(|kept| kept.expose() != &value) {
@@ -88,9 +84,7 @@ impl<'a> Keychain<'a> {
 
     fn entry(&self, user: &str) -> Result<Entry, VaultError> {
         let modifiers: HashMap<&str, &str> = MODIFIERS.iter().copied().collect();
-        self.store
-            .build(self.service, user, Some(&modifiers))
-            .map_err(|error| meaning(&error))
+        self.store.build(self.service, user, Some(&modifiers)).map_err(|error| meaning(&error))
     }
 }
 
@@ -103,9 +97,7 @@ fn read(entry: &Entry) -> Result<Option<Secret<String>>, VaultError> {
 }
 
 fn does_not_keep() -> VaultError {
-    VaultError::Denied {
-        why: "it did not keep a test entry".to_owned(),
-    }
+    VaultError::Denied { why: "it did not keep a test entry".to_owned() }
 }
 
 fn not_a_key() -> VaultError {
@@ -120,14 +112,10 @@ fn not_a_key() -> VaultError {
 fn meaning(error: &Error) -> VaultError {
     match error {
         Error::PlatformFailure(cause) | Error::NoStorageAccess(cause) => cause_means(cause),
-        Error::NoDefaultStore => VaultError::Absent {
-            why: "no keychain answers".to_owned(),
-        },
+        Error::NoDefaultStore => VaultError::Absent { why: "no keychain answers".to_owned() },
         Error::BadEncoding(_) | Error::BadDataFormat(..) | Error::Ambiguous(_) => not_a_key(),
         // The rest says only names and limits.
-        other => VaultError::Denied {
-            why: other.to_string(),
-        },
+        other => VaultError::Denied { why: other.to_string() },
     }
 }
 
@@ -135,11 +123,7 @@ fn meaning(error: &Error) -> VaultError {
 fn cause_means(cause: &PlatformError) -> VaultError {
     let why = cause.to_string();
     // macOS translates its texts; the number is only in the Debug form, which is number and text.
-    let numbered = if cfg!(target_os = "macos") {
-        format!("{cause:?}")
-    } else {
-        why.clone()
-    };
+    let numbered = if cfg!(target_os = "macos") { format!("{cause:?}") } else { why.clone() };
     let says = |signs: &[&str]| signs.iter().any(|sign| numbered.contains(sign));
     if connection_failed(cause) || says(ABSENT) {
         VaultError::Absent { why }

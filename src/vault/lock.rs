@@ -61,10 +61,7 @@ impl Attempts {
             Err(TryLockError::WouldBlock) => {
                 let left = self.wait.saturating_sub(self.started.elapsed());
                 if left.is_zero() {
-                    return Err(VaultError::Busy {
-                        path: self.path.clone(),
-                        waited: self.wait,
-                    });
+                    return Err(VaultError::Busy { path: self.path.clone(), waited: self.wait });
                 }
                 let pause = self.pause.min(left);
                 self.pause = (self.pause * 2).min(LONGEST_PAUSE);
@@ -74,9 +71,7 @@ impl Attempts {
     }
 
     fn held(self) -> RecordLock {
-        RecordLock {
-            _held: Held::File { _file: self.file },
-        }
+        RecordLock { _held: Held::File { _file: self.file } }
     }
 }
 
@@ -125,13 +120,8 @@ impl ProcessLocks {
             Arc::clone(locks.entry(name.to_owned()).or_default())
         };
         match tokio::time::timeout(wait, mutex.lock_owned()).await {
-            Ok(guard) => Ok(RecordLock {
-                _held: Held::Process { _guard: guard },
-            }),
-            Err(_) => Err(VaultError::Busy {
-                path: PathBuf::from("the record"),
-                waited: wait,
-            }),
+            Ok(guard) => Ok(RecordLock { _held: Held::Process { _guard: guard } }),
+            Err(_) => Err(VaultError::Busy { path: PathBuf::from("the record"), waited: wait }),
         }
     }
 }
@@ -141,10 +131,7 @@ mod tests {
     use super::*;
 
     fn runtime() -> tokio::runtime::Runtime {
-        tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .build()
-            .unwrap()
+        tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap()
     }
 
     #[test]

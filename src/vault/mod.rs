@@ -171,10 +171,7 @@ impl Vault {
         deadline: Duration,
     ) -> Result<Record, VaultError> {
         let Some(seal) = &stored.header.sealed else {
-            return Ok(Record {
-                header: stored.header,
-                payload: Secret::new(Vec::new()),
-            });
+            return Ok(Record { header: stored.header, payload: Secret::new(Vec::new()) });
         };
         let settings = &self.0.settings;
         let wrong_key = |why: String| VaultError::WrongKey {
@@ -203,10 +200,7 @@ impl Vault {
         let payload = got
             .open(&stored.sealed, &key.id(), &stored.line)
             .ok_or_else(|| VaultError::corrupt(&stored.path, "it was changed or cut off"))?;
-        Ok(Record {
-            header: stored.header,
-            payload,
-        })
+        Ok(Record { header: stored.header, payload })
     }
 
     /// Seals a record and puts it in the place of the old one, in one step that survives a
@@ -263,19 +257,12 @@ impl Vault {
             .and_then(|header| header.sealed)
             .filter(|sealed| sealed.source == settings.source.name())
             .map(|sealed| sealed.key_id);
-        let got = self
-            .0
-            .key
-            .get_expecting(Want::Make, expected.as_deref(), deadline)
-            .await?;
+        let got = self.0.key.get_expecting(Want::Make, expected.as_deref(), deadline).await?;
         got.ok_or_else(|| records::lost_key(settings, 1))
     }
 
     fn keep_in_memory(&self, key: &RecordKey, header: Header, payload: &Secret<Vec<u8>>) -> Kept {
-        let record = Record {
-            header,
-            payload: payload.clone(),
-        };
+        let record = Record { header, payload: payload.clone() };
         self.memory().insert(key.file_name(), record);
         Kept::InMemory
     }

@@ -85,8 +85,7 @@ impl KeyFile {
             key: String::new(),
         };
         let sealed =
-            file.derive(passphrase, path)?
-                .seal(key.to_text().expose().as_bytes(), FILE, b"")?;
+            file.derive(passphrase, path)?.seal(key.to_text().expose().as_bytes(), FILE, b"")?;
         file.key = STANDARD_NO_PAD.encode(sealed);
         Ok(file)
     }
@@ -99,9 +98,7 @@ impl KeyFile {
             .derive(passphrase, path)?
             .open(&sealed, FILE, b"")
             .ok_or(PassphraseError::Wrong)?;
-        let key = std::str::from_utf8(text.expose())
-            .ok()
-            .and_then(Key::from_text);
+        let key = std::str::from_utf8(text.expose()).ok().and_then(Key::from_text);
         key.ok_or_else(|| VaultError::corrupt(path, "it holds no vault key"))
     }
 
@@ -142,15 +139,9 @@ mod tests {
         let found = look_up(&vault, &given("correct horse")).unwrap().unwrap();
         assert_eq!(made.id(), found.id());
         let wrong = look_up(&vault, &given("battery staple")).err().unwrap();
-        assert!(matches!(
-            wrong,
-            VaultError::Passphrase(PassphraseError::Wrong)
-        ));
+        assert!(matches!(wrong, VaultError::Passphrase(PassphraseError::Wrong)));
         let missing = look_up(&vault, &PassphraseFrom::Nowhere).err().unwrap();
-        assert!(matches!(
-            missing,
-            VaultError::Passphrase(PassphraseError::Missing)
-        ));
+        assert!(matches!(missing, VaultError::Passphrase(PassphraseError::Missing)));
         let file = std::fs::read_to_string(vault.join(FILE)).unwrap();
         assert!(!file.contains(made.to_text().expose().as_str()));
     }

@@ -18,9 +18,7 @@ pub(super) fn look_up(directory: &Path) -> Result<Option<Key>, VaultError> {
     let Some(bytes) = directory.read(FILE)?.map(Secret::new) else {
         return Ok(None);
     };
-    let key = std::str::from_utf8(bytes.expose())
-        .ok()
-        .and_then(Key::from_text);
+    let key = std::str::from_utf8(bytes.expose()).ok().and_then(Key::from_text);
     key.map(Some)
         .ok_or_else(|| VaultError::corrupt(&directory.path_of(FILE), "it holds no vault key"))
 }

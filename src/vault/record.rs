@@ -122,29 +122,19 @@ impl Header {
         let header: Self = serde_json::from_slice(line)
             .map_err(|_| VaultError::corrupt(file, "its header cannot be read"))?;
         if header.schema == 0 || header.schema > SCHEMA {
-            let why = format!(
-                "its schema is {}, and this keyferry knows {SCHEMA}",
-                header.schema
-            );
+            let why = format!("its schema is {}, and this keyferry knows {SCHEMA}", header.schema);
             return Err(VaultError::corrupt(file, why));
         }
         // Else a swapped header could pass an empty payload off as a sealed one.
         if header.sealed.is_none() && header.kind != UNSEALED_KIND {
-            return Err(VaultError::corrupt(
-                file,
-                "it is of a kind that is sealed, and is not",
-            ));
+            return Err(VaultError::corrupt(file, "it is of a kind that is sealed, and is not"));
         }
         Ok(header)
     }
 
     /// The order in which `list` shows records.
     pub(super) fn sort_key(&self) -> (Option<&str>, Option<&str>, Option<&str>) {
-        (
-            self.remote.as_deref(),
-            self.account.as_deref(),
-            self.name.as_deref(),
-        )
+        (self.remote.as_deref(), self.account.as_deref(), self.name.as_deref())
     }
 }
 
@@ -158,10 +148,7 @@ pub(super) fn split<'a>(
     let header = Header::parse(&bytes[..end], file)?;
     let body = &bytes[end + 1..];
     if header.sealed.is_none() && !body.is_empty() {
-        return Err(VaultError::corrupt(
-            file,
-            "it is not sealed, and is not empty",
-        ));
+        return Err(VaultError::corrupt(file, "it is not sealed, and is not empty"));
     }
     Ok((header, &bytes[..=end], body))
 }
@@ -187,10 +174,7 @@ mod tests {
             kind: "api-key".into(),
             details: BTreeMap::from([("header".into(), "Authorization".into())]),
             updated_at: 1_800_000_000,
-            sealed: Some(Sealed {
-                source: "plaintext".into(),
-                key_id: "00".into(),
-            }),
+            sealed: Some(Sealed { source: "plaintext".into(), key_id: "00".into() }),
         }
     }
 

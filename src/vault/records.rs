@@ -30,12 +30,7 @@ pub(super) fn read(directory: &Path, key: &RecordKey) -> Result<Option<Stored>, 
     };
     let path = directory.path_of(&name);
     let (header, line, sealed) = split(&bytes, &path)?;
-    Ok(Some(Stored {
-        header,
-        line: line.to_vec(),
-        sealed: sealed.to_vec(),
-        path,
-    }))
+    Ok(Some(Stored { header, line: line.to_vec(), sealed: sealed.to_vec(), path }))
 }
 
 /// Puts a record in place of the one of `key`, if any, in one step.
@@ -97,12 +92,7 @@ pub(super) fn refuse_if_sealed(settings: &Settings) -> Result<(), VaultError> {
     let source = settings.source.name();
     let sealed = headers(&settings.directory)?
         .iter()
-        .filter(|(_, header)| {
-            header
-                .sealed
-                .as_ref()
-                .is_some_and(|sealed| sealed.source == source)
-        })
+        .filter(|(_, header)| header.sealed.as_ref().is_some_and(|sealed| sealed.source == source))
         .count();
     match sealed {
         0 => Ok(()),

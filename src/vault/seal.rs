@@ -40,9 +40,7 @@ impl Key {
     /// The key that `to_text` wrote; `None` for any other text.
     pub(super) fn from_text(text: &str) -> Option<Self> {
         let mut bytes = Zeroizing::new([0; 2 * KEY_BYTES]);
-        let length = STANDARD_NO_PAD
-            .decode_slice(text.trim_end(), bytes.as_mut_slice())
-            .ok()?;
+        let length = STANDARD_NO_PAD.decode_slice(text.trim_end(), bytes.as_mut_slice()).ok()?;
         (length == KEY_BYTES).then(|| {
             let mut key = [0; KEY_BYTES];
             key.copy_from_slice(&bytes[..KEY_BYTES]);
@@ -71,11 +69,7 @@ impl Key {
         let mut buffer = Vec::with_capacity(plain.len() + TAG_BYTES);
         buffer.extend_from_slice(plain);
         self.cipher()
-            .encrypt_in_place(
-                &XNonce::from(nonce),
-                &associated(file_id, header),
-                &mut buffer,
-            )
+            .encrypt_in_place(&XNonce::from(nonce), &associated(file_id, header), &mut buffer)
             .map_err(|_| VaultError::corrupt(Path::new(file_id), "it is too long to be sealed"))?;
         let mut sealed = nonce.to_vec();
         sealed.append(&mut buffer);
@@ -93,11 +87,7 @@ impl Key {
         let (nonce, ciphertext) = sealed.split_first_chunk::<NONCE_BYTES>()?;
         let mut buffer = ciphertext.to_vec();
         self.cipher()
-            .decrypt_in_place(
-                &XNonce::from(*nonce),
-                &associated(file_id, header),
-                &mut buffer,
-            )
+            .decrypt_in_place(&XNonce::from(*nonce), &associated(file_id, header), &mut buffer)
             .ok()?;
         Some(Secret::new(buffer))
     }
@@ -147,19 +137,11 @@ mod tests {
             let mut changed = sealed.clone();
             changed[at] ^= 1;
             assert!(key.open(&changed, "id", b"header\n").is_none(), "byte {at}");
-            assert!(
-                key.open(&sealed[..at], "id", b"header\n").is_none(),
-                "cut at {at}"
-            );
+            assert!(key.open(&sealed[..at], "id", b"header\n").is_none(), "cut at {at}");
         }
         assert!(key.open(&sealed, "id", b"Header\n").is_none());
         assert!(key.open(&sealed, "di", b"header\n").is_none());
-        assert!(
-            Key::random()
-                .unwrap()
-                .open(&sealed, "id", b"header\n")
-                .is_none()
-        );
+        assert!(Key::random().unwrap().open(&sealed, "id", b"header\n").is_none());
     }
 
     #[test]

@@ -35,10 +35,7 @@ fn header(kind: &str) -> Header {
 }
 
 fn remote(url: &str) -> RecordKey {
-    RecordKey::Remote {
-        url: url.into(),
-        account: "default".into(),
-    }
+    RecordKey::Remote { url: url.into(), account: "default".into() }
 }
 
 fn secret(bytes: &[u8]) -> Secret<Vec<u8>> {
@@ -46,17 +43,11 @@ fn secret(bytes: &[u8]) -> Secret<Vec<u8>> {
 }
 
 fn run<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()
-        .unwrap()
-        .block_on(future)
+    tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(future)
 }
 
 async fn store(vault: &Vault, key: &RecordKey, payload: &[u8]) -> Result<Kept, VaultError> {
-    vault
-        .write(key, header("api-key"), &secret(payload), LONG)
-        .await
+    vault.write(key, header("api-key"), &secret(payload), LONG).await
 }
 
 async fn load(vault: &Vault, key: &RecordKey) -> Result<Option<Vec<u8>>, VaultError> {
@@ -162,13 +153,9 @@ fn a_record_of_another_source_names_that_source() {
     let home = tempfile::tempdir().unwrap();
     let key = remote("a");
     run(async {
-        store(&plaintext_vault(home.path()), &key, b"x")
-            .await
-            .unwrap();
-        for other in [
-            passphrase_vault(home.path(), "p"),
-            vault_at(home.path(), KeySource::Memory),
-        ] {
+        store(&plaintext_vault(home.path()), &key, b"x").await.unwrap();
+        for other in [passphrase_vault(home.path(), "p"), vault_at(home.path(), KeySource::Memory)]
+        {
             let error = load(&other, &key).await.unwrap_err();
             assert!(matches!(error, VaultError::WrongKey { .. }), "{error}");
             assert!(error.to_string().contains("KEYFERRY_VAULT=plaintext"));
@@ -187,9 +174,7 @@ fn a_lost_key_is_an_error_and_no_new_key_is_made() {
     let key_file = home.path().join("vault").join("plaintext.key");
     let key = remote("a");
     run(async {
-        store(&plaintext_vault(home.path()), &key, b"x")
-            .await
-            .unwrap();
+        store(&plaintext_vault(home.path()), &key, b"x").await.unwrap();
         std::fs::remove_file(&key_file).unwrap();
         let vault = plaintext_vault(home.path());
         let errors = [

@@ -3,9 +3,7 @@ use std::fs::FileTimes;
 
 fn names(path: &Path) -> Vec<String> {
     let entries = fs::read_dir(path).unwrap();
-    entries
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect()
+    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }
 
 #[test]
@@ -33,10 +31,7 @@ fn what_crashed_writers_left_goes_when_it_is_old() {
     let made = fs::metadata(home.path().join("mine.tmp")).unwrap();
     let long_ago = FileTimes::new().set_modified(made.modified().unwrap() - 2 * LEFT_BEHIND);
     for name in [".x.00.tmp", "mine.tmp"] {
-        let file = OpenOptions::new()
-            .write(true)
-            .open(home.path().join(name))
-            .unwrap();
+        let file = OpenOptions::new().write(true).open(home.path().join(name)).unwrap();
         file.set_times(long_ago).unwrap();
     }
     directory.replace("x", b"one").unwrap();

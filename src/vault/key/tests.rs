@@ -14,10 +14,7 @@ fn holder(home: &Path, source: KeySource) -> Arc<KeyHolder> {
 
 /// A passphrase command that runs until `gate` exists.
 fn slow(gate: &Path) -> KeySource {
-    let script = format!(
-        "while ! test -e {}; do sleep 0.02; done; echo x",
-        gate.display()
-    );
+    let script = format!("while ! test -e {}; do sleep 0.02; done; echo x", gate.display());
     KeySource::Passphrase(PassphraseFrom::Command(format!("sh -c '{script}'")))
 }
 
@@ -26,11 +23,7 @@ fn given() -> KeySource {
 }
 
 fn run<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()
-        .unwrap()
-        .block_on(future)
+    tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(future)
 }
 
 const LONG: Duration = Duration::from_secs(60);
@@ -59,10 +52,8 @@ fn racing_makers_end_with_one_key() {
                 std::thread::spawn(move || run(holder.get(Want::Make, LONG)))
             })
             .collect();
-        let mut ids: Vec<_> = makers
-            .into_iter()
-            .map(|maker| maker.join().unwrap().unwrap().unwrap().id())
-            .collect();
+        let mut ids: Vec<_> =
+            makers.into_iter().map(|maker| maker.join().unwrap().unwrap().unwrap().id()).collect();
         ids.dedup();
         assert_eq!(ids.len(), 1);
     }
@@ -84,10 +75,7 @@ fn a_late_answer_is_used_and_the_question_is_asked_once() {
             assert!(matches!(&*holder.phase(), Phase::Asking(_)));
         }
         std::fs::write(&gate, "").unwrap();
-        let waiting = [
-            holder.get(Want::Existing, LONG),
-            holder.get(Want::Make, LONG),
-        ];
+        let waiting = [holder.get(Want::Existing, LONG), holder.get(Want::Make, LONG)];
         for waiting in waiting {
             assert!(waiting.await.unwrap().is_some());
         }
@@ -146,16 +134,12 @@ fn a_key_that_was_made_anew_meanwhile_is_fetched_again() {
         let id = |answer: Answer| answer.unwrap().unwrap().id();
         // Not in the first two seconds, else a foreign record would cost a question each time.
         let expected = new.id();
-        let soon = holder
-            .get_expecting(Want::Existing, Some(&expected), LONG)
-            .await;
+        let soon = holder.get_expecting(Want::Existing, Some(&expected), LONG).await;
         assert_eq!(id(soon), old.id());
         if let Phase::Got { at, .. } = &mut *holder.phase() {
             *at -= 2 * ASK_AGAIN;
         }
-        let later = holder
-            .get_expecting(Want::Existing, Some(&expected), LONG)
-            .await;
+        let later = holder.get_expecting(Want::Existing, Some(&expected), LONG).await;
         assert_eq!(id(later), new.id());
     });
 }

@@ -3,10 +3,7 @@ use keyring_core::mock;
 
 fn keychain() -> Keychain<'static> {
     let store: Arc<CredentialStore> = mock::Store::new().unwrap();
-    Keychain {
-        store,
-        service: "test",
-    }
+    Keychain { store, service: "test" }
 }
 
 fn cause(text: &str) -> PlatformError {
@@ -85,9 +82,6 @@ fn no_text_of_ours_shows_what_the_keychain_held() {
     ] {
         let meaning = meaning(&error);
         let shown = format!("{meaning} {meaning:?} {}", meaning.hint());
-        assert!(
-            !shown.contains("hunter2") && !shown.contains("104, 117"),
-            "{shown}"
-        );
+        assert!(!shown.contains("hunter2") && !shown.contains("104, 117"), "{shown}");
     }
 }

@@ -15,11 +15,8 @@ const COMMAND_LIMIT: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(5);
 const MAX_BYTES: u64 = 64 * 1024;
 /// What a child never gets.
-const PASSPHRASE_VARIABLES: [&str; 3] = [
-    "KEYFERRY_PASSPHRASE",
-    "KEYFERRY_PASSPHRASE_FILE",
-    "KEYFERRY_PASSPHRASE_COMMAND",
-];
+const PASSPHRASE_VARIABLES: [&str; 3] =
+    ["KEYFERRY_PASSPHRASE", "KEYFERRY_PASSPHRASE_FILE", "KEYFERRY_PASSPHRASE_COMMAND"];
 
 /// Where the passphrase comes from. It is always one line.
 pub enum PassphraseFrom {
@@ -65,10 +62,8 @@ impl PassphraseFrom {
 }
 
 fn from_file(path: &Path) -> Result<Secret<String>, PassphraseError> {
-    let unreadable = |why: String| PassphraseError::Unreadable {
-        source_name: path.display().to_string(),
-        why,
-    };
+    let unreadable =
+        |why: String| PassphraseError::Unreadable { source_name: path.display().to_string(), why };
     let file = File::open(path).map_err(|error| unreadable(error.to_string()))?;
     let bytes = read_bounded(file).map_err(|error| unreadable(error.to_string()))?;
     first_line(&bytes).ok_or_else(|| unreadable("it is not UTF-8".to_owned()))
@@ -77,22 +72,15 @@ fn from_file(path: &Path) -> Result<Secret<String>, PassphraseError> {
 fn from_command(line: &str, limit: Duration) -> Result<Secret<String>, PassphraseError> {
     let failed = |why: String| PassphraseError::Command { why };
     let words = split(line).ok_or_else(|| failed("has a quote that is not closed".to_owned()))?;
-    let (program, arguments) = words
-        .split_first()
-        .ok_or_else(|| failed("is empty".to_owned()))?;
+    let (program, arguments) = words.split_first().ok_or_else(|| failed("is empty".to_owned()))?;
     let mut command = Command::new(program);
     // No stderr either: what a secret helper says there may be a secret.
-    command
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null());
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     for variable in PASSPHRASE_VARIABLES {
         command.env_remove(variable);
     }
-    let mut child = command
-        .spawn()
-        .map_err(|error| failed(format!("cannot be started: {error}")))?;
+    let mut child =
+        command.spawn().map_err(|error| failed(format!("cannot be started: {error}")))?;
     let answer = answer_of(&mut child, Instant::now() + limit);
     if answer.is_err() {
         // It may have ended in between; either way nothing is left of it.
@@ -112,10 +100,8 @@ fn answer_of(child: &mut Child, until: Instant) -> Result<Secret<String>, String
         .name("passphrase-command".to_owned())
         .spawn(move || send.send(read_bounded(stdout)))
         .map_err(|error| error.to_string())?;
-    let bytes = receive
-        .recv_timeout(left())
-        .map_err(|_| late())?
-        .map_err(|error| error.to_string())?;
+    let bytes =
+        receive.recv_timeout(left()).map_err(|_| late())?.map_err(|error| error.to_string())?;
     let status = loop {
         match child.try_wait().map_err(|error| error.to_string())? {
             Some(status) => break status,
@@ -144,9 +130,7 @@ fn read_bounded(from: impl Read) -> io::Result<Secret<Vec<u8>>> {
 fn first_line(bytes: &Secret<Vec<u8>>) -> Option<Secret<String>> {
     let line = bytes.expose().split(|&byte| byte == b'\n').next()?;
     let line = line.strip_suffix(b"\r").unwrap_or(line);
-    std::str::from_utf8(line)
-        .ok()
-        .map(|line| Secret::new(line.to_owned()))
+    std::str::from_utf8(line).ok().map(|line| Secret::new(line.to_owned()))
 }
 
 /// Splits at blanks outside quotes; `None` if a quote is not closed. A backslash is itself,
@@ -178,10 +162,7 @@ mod tests {
     fn commands_are_split_at_blanks_outside_quotes() {
         let words = |line| split(line).unwrap();
         assert_eq!(words("pass show  keyferry "), ["pass", "show", "keyferry"]);
-        assert_eq!(
-            words(r#"'/a b/c' "d 'e'" f"g h"i """#),
-            ["/a b/c", "d 'e'", "fg hi", ""]
-        );
+        assert_eq!(words(r#"'/a b/c' "d 'e'" f"g h"i """#), ["/a b/c", "d 'e'", "fg hi", ""]);
         assert_eq!(words(r"C:\bin\pass.exe x"), [r"C:\bin\pass.exe", "x"]);
         assert!(words("  ").is_empty());
         assert!(split("a 'b").is_none());
@@ -197,10 +178,7 @@ mod tests {
         std::fs::write(&path, "\n").unwrap();
         assert!(matches!(from.obtain(), Err(PassphraseError::Empty)));
         std::fs::remove_file(&path).unwrap();
-        assert!(matches!(
-            from.obtain(),
-            Err(PassphraseError::Unreadable { .. })
-        ));
+        assert!(matches!(from.obtain(), Err(PassphraseError::Unreadable { .. })));
     }
 
     #[test]
@@ -224,17 +202,9 @@ mod tests {
         for (line, limit, why) in [
             ("false", 10_000, "failed (exit status: 1)"),
             ("sleep 60", 50, "has not ended in time"),
-            (
-                "sh -c 'echo x; exec >&-; sleep 60'",
-                200,
-                "has not ended in time",
-            ),
+            ("sh -c 'echo x; exec >&-; sleep 60'", 200, "has not ended in time"),
             ("", 10_000, "is empty"),
-            (
-                "/nowhere/x",
-                10_000,
-                "cannot be started: No such file or directory (os error 2)",
-            ),
+            ("/nowhere/x", 10_000, "cannot be started: No such file or directory (os error 2)"),
         ] {
             let error = run(line, limit).unwrap_err();
             assert_eq!(error.to_string(), format!("the passphrase command {why}"));

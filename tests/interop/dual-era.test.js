@@ -59,8 +59,12 @@ test('a v2 client that knows both eras falls back to legacy behind an API key', 
   await keyed.noSessionLeft();
 });
 
-test('a v2 client without a key is not taken for one with a legacy server', { ...limit, ...bridgeOnly }, async (t) => {
-  await assert.rejects(connect(t, 'v2', keyed.url, { options: auto }), /keyferry login/);
+test('a v2 client without a key is told the cause in whichever era it asks', { ...limit, ...bridgeOnly }, async (t) => {
+  await assert.rejects(connect(t, 'v2', keyed.url, { options: auto }), (error) => {
+    assert.equal(error.code, -31001);
+    assert.match(error.data.hint, /keyferry login/);
+    return true;
+  });
 });
 
 test('a v2 client that knows only legacy speaks it with a server that knows both', limit, async (t) => {

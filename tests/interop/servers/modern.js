@@ -1,6 +1,15 @@
 // A server written with the official SDK v2: revision 2026-07-28, no sessions. Alone it refuses
 // everything earlier; with `legacy: 'stateless'` it also serves 2025 clients, one request at a time.
-import { fromJsonSchema, createMcpHandler, acceptedContent, inputRequired, inputResponse, McpServer, ResourceTemplate } from '@modelcontextprotocol/server';
+import {
+  acceptedContent,
+  createMcpHandler,
+  fromJsonSchema,
+  InMemoryServerEventBus,
+  inputRequired,
+  inputResponse,
+  McpServer,
+  ResourceTemplate,
+} from '@modelcontextprotocol/server';
 import { toNodeHandler } from '@modelcontextprotocol/node';
 import { z } from 'zod';
 import { Seen } from '../support/waiting.js';
@@ -128,11 +137,19 @@ export async function startModern({ legacy = 'reject' } = {}) {
     return server;
   }
 
-  const handler = createMcpHandler(build, { legacy, keepAliveMs: 0 });
+  const bus = new InMemoryServerEventBus();
+  const subscribe = bus.subscribe.bind(bus);
+  bus.subscribe = (listener) => {
+    const leave = subscribe(listener);
+    return () => {
+      leave();
+      happened.push('a subscription was closed');
+    };
+  };
+  const handler = createMcpHandler(build, { legacy, bus, keepAliveMs: 0 });
   const answer = toNodeHandler(handler);
   const server = await listen(async (request, response) => {
     requests.push({ method: request.method, mcpMethod: request.headers['mcp-method'] });
-    response.on('close', () => happened.push(`${request.headers['mcp-method']} ended`));
     await answer(request, response);
   });
 
@@ -146,7 +163,7 @@ export async function startModern({ legacy = 'reject' } = {}) {
       handler.notify.toolsChanged();
     },
     resourceChanges: (uri) => handler.notify.resourceUpdated(uri),
-    openSubscriptions: () => handler.bus.listenerCount,
+    openSubscriptions: () => bus.listenerCount,
     async stop() {
       await handler.close();
       await server.stop();

@@ -151,3 +151,46 @@ fn every_request_of_a_batch_is_answered_when_the_remote_dies() {
 fn park_nothing(_: &Request, wire: crate::support::http::Wire) {
     wire.cut();
 }
+
+#[test]
+fn cancelling_one_request_of_a_batch_leaves_the_others() {
+    let (handler, parked) = park();
+    let (single, singles) = park();
+    let server = Legacy::new()
+        .version("2025-03-26")
+        .lenient()
+        .on("response", handler)
+        .on("tools/call", single)
+        .start();
+    let mut bridge = Bridge::to(&server).ready_as("2025-03-26");
+    bridge.send(BATCH);
+    server.wait("the batch", |log| log.iter().any(|r| r.text().contains("1e400")).then_some(()));
+    let whole = server.of("tools/call").is_empty();
+    bridge.notify("notifications/cancelled", r#"{"requestId":1}"#);
+    server.wait_for("notifications/cancelled");
+    let answer = r#"{"jsonrpc":"2.0","id":"b","result":{}}"#;
+    if whole {
+        parked.next().wire.json(format!("[{answer}]"));
+    } else {
+        for call in [singles.next(), singles.next()] {
+            call.wire.json(call.request.result("{}"));
+        }
+    }
+    assert_eq!(messages(&mut bridge, 1), [answer]);
+    bridge.still_serves();
+    bridge.finish().has_no_answer_to("1");
+}
+
+#[test]
+fn an_empty_or_broken_batch_is_refused_under_2025_03_26_too() {
+    let server = batch_server();
+    let mut bridge = Bridge::to(&server).ready_as("2025-03-26");
+    for batch in ["[]", "[1]", r#"[{"jsonrpc":"2.0","id":null,"method":"ping"}]"#] {
+        bridge.send(batch);
+        assert!(messages(&mut bridge, 1)[0].contains("-32600"), "{batch}");
+        bridge.still_serves();
+    }
+    bridge.send(r#"[{"jsonrpc":"2.0","id":1,"method":"ping"}"#);
+    assert!(messages(&mut bridge, 1)[0].contains("-32700"));
+    bridge.still_serves();
+}

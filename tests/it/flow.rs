@@ -8,8 +8,11 @@ use crate::support::legacy::Legacy;
 use crate::support::mcp_server::park;
 use std::collections::HashSet;
 use std::io::Write;
+use std::process::Stdio;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// A handler that answers no call before `count` of them are there.
@@ -189,4 +192,85 @@ fn a_client_that_does_not_read_slows_the_remote_and_loses_nothing() {
         assert_eq!(bridge.line(), padded(n));
     }
     bridge.result("1");
+}
+
+/// A remote that takes no notifications must not make the bridge hoard them.
+#[test]
+fn notifications_that_the_remote_does_not_take_slow_the_client() {
+    let (handler, _parked) = park();
+    let server = Legacy::new().on("notifications/progress", handler).start();
+    let mut home = Home::new("memory").command();
+    home.args(["run", &server.url()]);
+    home.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = home.spawn().expect("start the bridge");
+    let mut stdin = child.stdin.take().expect("stdin");
+    let written = Arc::new(AtomicUsize::new(0));
+    let counted = written.clone();
+    let writer = thread::spawn(move || {
+        let mut line = format!(
+            r#"{{"jsonrpc":"2.0","id":0,"method":"initialize","params":{}}}"#,
+            initialize_params("2025-11-25")
+        );
+        line.push_str("\n{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}\n");
+        let note = format!(
+            r#"{{"jsonrpc":"2.0","method":"notifications/progress","params":"{}"}}"#,
+            "x".repeat(60_000)
+        );
+        let mut bytes = line.into_bytes();
+        while counted.load(Ordering::SeqCst) < LIMIT && stdin.write_all(&bytes).is_ok() {
+            counted.fetch_add(bytes.len(), Ordering::SeqCst);
+            bytes = format!("{note}\n").into_bytes();
+        }
+    });
+    // Stalled: nothing was taken for a second.
+    let end = Instant::now() + PATIENCE;
+    let mut before = usize::MAX;
+    loop {
+        let now = written.load(Ordering::SeqCst);
+        if now == before || now >= LIMIT {
+            break;
+        }
+        assert!(Instant::now() < end, "it neither stalls nor takes all");
+        before = now;
+        thread::sleep(Duration::from_secs(1));
+    }
+    let taken = written.load(Ordering::SeqCst);
+    child.kill().expect("kill the bridge");
+    child.wait().expect("the bridge ends");
+    writer.join().expect("the writer ends");
+    assert!(taken < LIMIT, "{taken} bytes were hoarded");
+}
+
+/// The answer is there and only waits for the client to read when its time is up.
+#[test]
+fn an_answer_that_waits_for_a_slow_client_is_not_lost_to_a_time_limit() {
+    let (told, stalled) = channel();
+    let told = Mutex::new(told);
+    let (handler, parked) = park();
+    let server = Legacy::new()
+        .on("tools/call", move |request, wire| match request.id() {
+            "1" => send_until_it_stalls(wire.events(), told.lock().unwrap().clone()),
+            _ => handler(request, wire),
+        })
+        .start();
+    let mut bridge =
+        Home::new("memory").launch(&server.url()).args(&["--timeout", "5"]).start_unread();
+    bridge.request("0", "initialize", &initialize_params("2025-11-25"));
+    bridge.read_one();
+    bridge.send(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#);
+    let start = Instant::now();
+    bridge.call("2");
+    let second = parked.next();
+    bridge.call("1");
+    stalled.recv_timeout(2 * PATIENCE).expect("the server runs");
+    second.wire.json(second.request.result("{}"));
+    // Past the limit, with nobody reading.
+    thread::sleep(Duration::from_secs(6).saturating_sub(start.elapsed()));
+    bridge.read_on();
+    bridge.answer("2");
+    bridge.answer("1");
+    bridge.still_serves();
+    let ended = bridge.finish();
+    ended.has_no_answer_to("1");
+    ended.has_no_answer_to("2");
 }

@@ -375,3 +375,31 @@ fn a_call_may_be_given_a_time() {
     bridge.still_serves();
     bridge.finish().has_no_answer_to("1");
 }
+
+#[test]
+fn what_is_not_utf8_is_no_answer() {
+    answered_with(NO_ANSWER, |request, wire| {
+        let body = request.result(r#""?""#);
+        let body: Vec<_> = body.bytes().map(|b| if b == b'?' { 0xff } else { b }).collect();
+        wire.json(body);
+    });
+    answered_with(NO_ANSWER, |request, wire| {
+        let event = format!("data: {}\n\n", request.result(r#""?""#));
+        let event: Vec<_> = event.bytes().map(|b| if b == b'?' { 0xff } else { b }).collect();
+        let mut events = wire.events();
+        events.raw(event);
+        events.end();
+    });
+}
+
+#[test]
+fn a_remote_is_found_under_every_name_of_this_machine() {
+    let server = Legacy::new().start();
+    let port = server.address().port();
+    for host in ["127.0.0.1", "localhost"] {
+        let url = format!("http://{host}:{port}/mcp");
+        let mut bridge = Home::new("memory").launch(&url).start().ready();
+        bridge.call("1");
+        bridge.result("1");
+    }
+}

@@ -239,3 +239,24 @@ fn a_get_stream_that_always_ends_is_not_asked_for_without_pause() {
     let asked = server.of("GET").len();
     assert!(asked < 20, "{asked} times");
 }
+
+/// Nor is one that says "at once" each time.
+#[test]
+fn a_get_stream_that_always_ends_is_not_hammered_whatever_retry_says() {
+    let server = Legacy::new()
+        .on("GET", |_, wire| {
+            let mut events = wire.events();
+            events.raw("retry: 0\n\n");
+            events.end();
+        })
+        .start();
+    let mut bridge = Bridge::to(&server).ready();
+    server.wait_for("GET");
+    for id in 0..200 {
+        let id = id.to_string();
+        bridge.call(&id);
+        bridge.result(&id);
+    }
+    let asked = server.of("GET").len();
+    assert!(asked < 50, "{asked} times");
+}

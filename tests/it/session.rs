@@ -298,3 +298,22 @@ fn a_call_cancelled_while_the_session_is_opened_again_is_never_sent() {
     let mut sent = sent.iter().filter(|r| r.id() == "1");
     assert!(sent.all(|r| r.header("mcp-session-id") == Some("session-1")));
 }
+
+/// MCP: a 404 to any request with a session id begins a new one.
+#[test]
+fn a_get_stream_that_finds_its_session_forgotten_begins_a_new_one() {
+    let (handler, parked) = park();
+    let (server, mut bridge, sessions) = forgotten(|legacy| legacy.on("GET", handler));
+    let mut events = parked.next().wire.events();
+    events.raw("retry: 10\n\n");
+    events.event_with_id("g-1", r#"{"jsonrpc":"2.0","method":"notifications/message"}"#);
+    bridge.message("notifications/message");
+    sessions.expire();
+    events.cut();
+    // Without a call of the client, it hears of changes again.
+    let mut events = parked.next().wire.events();
+    assert_eq!(server.of("initialize").len(), 2);
+    bridge.message("notifications/tools/list_changed");
+    events.event(r#"{"jsonrpc":"2.0","method":"notifications/message"}"#);
+    bridge.message("notifications/message");
+}

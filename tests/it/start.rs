@@ -114,3 +114,13 @@ fn an_open_remote_leaves_no_trace_on_the_disk() {
     assert!(files.is_empty(), "{files:?}");
     bridge.finish();
 }
+
+#[test]
+fn a_remote_that_never_acknowledges_initialized_is_still_asked() {
+    let (handler, parked) = park();
+    let server = Legacy::new().on("notifications/initialized", handler).start();
+    let mut bridge = Bridge::to(&server);
+    all_at_once(&bridge, 1);
+    let _held = parked.next();
+    bridge.result("1");
+}

@@ -57,14 +57,16 @@ impl Client {
     }
 
     pub(crate) fn notify(&mut self, method: &str) -> Result<()> {
-        self.send(&json!({"jsonrpc": "2.0", "method": method}))
+        self.send(&format!(r#"{{"jsonrpc":"2.0","method":"{method}"}}"#))
     }
 
     /// Sends a request and waits for its answer, result or error.
-    pub(crate) fn request(&mut self, method: &str, params: Value) -> Result<Value> {
+    pub(crate) fn request(&mut self, method: &str, params: &Value) -> Result<Value> {
         self.last_id += 1;
         let id = json!(self.last_id);
-        self.send(&json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}))?;
+        self.send(&format!(
+            r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{params}}}"#
+        ))?;
         let end = Instant::now() + DEADLINE;
         loop {
             let left = end.saturating_duration_since(Instant::now());
@@ -82,10 +84,13 @@ impl Client {
         }
     }
 
-    fn send(&mut self, message: &Value) -> Result<()> {
+    fn send(&mut self, message: &str) -> Result<()> {
         say(&format!("client > {message}"));
         let stdin = self.stdin.as_mut().ok_or("stdin is closed")?;
-        writeln!(stdin, "{message}").map_err(|error| format!("keyferry's stdin: {error}"))
+        writeln!(stdin, "{message}").map_err(|error| {
+            let why = self.why();
+            format!("keyferry took no message ({error}): {why}")
+        })
     }
 
     /// Closes stdin; keyferry must be gone within a second, without an error.

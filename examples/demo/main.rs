@@ -119,10 +119,10 @@ fn random_key() -> Result<String> {
 /// The client is told what is wrong and which command helps, as an answer to its own request.
 fn refused(keyferry: &Keyferry, url: &str) -> Result<()> {
     let mut client = Client::launch(keyferry.command([url]), &format!("keyferry {url}"))?;
-    let mut answer = client.request("initialize", initialize())?;
+    let mut answer = client.request("initialize", &initialize())?;
     if answer.get("result").is_some() {
         client.notify("notifications/initialized")?;
-        answer = client.request("tools/call", json!({"name": "whoami", "arguments": {}}))?;
+        answer = client.request("tools/call", &json!({"name": "whoami", "arguments": {}}))?;
     }
     client.finish()?;
     let error = answer
@@ -187,7 +187,7 @@ fn converse(keyferry: &Keyferry, server: &Server, way: &Way, key: &str) -> Resul
     };
     server.forget_requests();
 
-    let answer = client.request("initialize", initialize())?;
+    let answer = client.request("initialize", &initialize())?;
     let name = answer.pointer("/result/serverInfo/name");
     ensure(
         name == Some(&json!("demo server")),
@@ -196,13 +196,13 @@ fn converse(keyferry: &Keyferry, server: &Server, way: &Way, key: &str) -> Resul
     say("keyferry: added the key, sent it on, and keeps the session id the server gave");
     client.notify("notifications/initialized")?;
 
-    let answer = client.request("tools/list", json!({}))?;
+    let answer = client.request("tools/list", &json!({}))?;
     let tools = answer.pointer("/result/tools").and_then(Value::as_array);
     let tools = tools.ok_or("no list of tools came")?;
     ensure(tools.len() == 2, "not the two tools of the server")?;
     say("keyferry: passed the answer on byte for byte");
 
-    let answer = client.request("tools/call", json!({"name": "whoami", "arguments": {}}))?;
+    let answer = client.request("tools/call", &json!({"name": "whoami", "arguments": {}}))?;
     let text = answer.pointer("/result/content/0/text");
     ensure(
         text == Some(&json!("You are Ada, and your key is right.")),
@@ -216,7 +216,7 @@ fn converse(keyferry: &Keyferry, server: &Server, way: &Way, key: &str) -> Resul
         "arguments": {},
         "_meta": {"progressToken": "demo"}
     });
-    let answer = client.request("tools/call", params)?;
+    let answer = client.request("tools/call", &params)?;
     ensure(answer.get("result").is_some(), "counting failed")?;
     ensure(
         client.notifications() - before == 3,

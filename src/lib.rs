@@ -1,2 +1,37 @@
-//! keyferry
+//! keyferry: a bridge between an MCP client on stdio and a remote MCP server over HTTP, with
+//! the credentials from a vault that the OS keychain guards.
+//!
+//! # Layout
+//! From the top down; a module uses only what stands below it (`tests/it/arrows.rs`).
+//! - [`cli`]: the command line as typed. [`config`]: what it means, with the environment.
+//!   [`failure`]: what a person sees. [`logging`].
+//! - [`commands`]: one verb per file.
+//! - [`bridge`]: the loop over the client's lines, the only writer of stdout, requests in
+//!   flight, the session, the end.
+//! - [`authorization`]: the headers for a request, and the answer when they are refused;
+//!   alone sees the vault and the kinds of credential.
+//! - [`transport`]: Streamable HTTP and server-sent events; knows no credential.
+//! - [`credential`]: keys and header templates. [`vault`]: sealed records and the key that
+//!   opens them; knows no HTTP.
+//! - [`jsonrpc`]: one line <-> one raw message. [`http`]: the one place a client is built.
+//!   [`secret`]: values that are never shown.
+//!
+//! # The way of a message
+//! A line from stdin becomes a [`jsonrpc::Message`], which keeps the bytes and looks only at
+//! what decides where it goes. It is POSTed with the credential's headers. What comes back,
+//! JSON or server-sent events, is checked for being a message, matched with the request that
+//! waits for it, and written as one line. The bytes are never re-serialised.
+
+pub mod authorization;
+pub mod bridge;
+pub mod cli;
+pub mod commands;
+pub mod config;
+pub mod credential;
+pub mod failure;
+pub mod http;
+pub mod jsonrpc;
+pub mod logging;
 pub mod secret;
+pub mod transport;
+pub mod vault;

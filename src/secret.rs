@@ -4,6 +4,7 @@
 //! at the seal of the vault, or at a token endpoint.
 
 use std::fmt;
+use std::sync::{Mutex, PoisonError};
 use zeroize::{Zeroize, Zeroizing};
 
 /// A secret value, wiped from memory when it is dropped.
@@ -39,16 +40,73 @@ impl From<String> for Secret<String> {
     }
 }
 
+/// Longest text from a server that is shown, in characters.
+const SHOWN: usize = 500;
+
+/// Knows every secret of the process, to keep them out of what is shown.
+#[derive(Default)]
+pub struct Redactor(Mutex<Vec<Secret<String>>>);
+
+impl Redactor {
+    /// From now on `secret` is never shown. Very short values are not learned: they would
+    /// turn every text into noise, and guessing them costs nothing.
+    pub fn learn(&self, secret: &str) {
+        if secret.len() >= 4 {
+            let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if !known.iter().any(|one| one.expose() == secret) {
+                known.push(Secret::new(secret.to_owned()));
+                // The longest first: a secret may be part of another.
+                known.sort_by_key(|one| std::cmp::Reverse(one.expose().len()));
+            }
+        }
+    }
+
+    /// Text from elsewhere made fit to show: secrets replaced, control and direction
+    /// characters turned into spaces, long text cut.
+    pub fn clean(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        for secret in self.0.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            text = text.replace(secret.expose().as_str(), "[redacted]");
+        }
+        let mut shown = String::new();
+        for word in text.split(|c: char| c.is_whitespace() || is_unfit(c)).filter(|w| !w.is_empty())
+        {
+            if !shown.is_empty() {
+                shown.push(' ');
+            }
+            shown.push_str(word);
+        }
+        if let Some((end, _)) = shown.char_indices().nth(SHOWN) {
+            shown.truncate(end);
+            shown.push_str(" ...");
+        }
+        shown
+    }
+}
+
+/// C0, C1 and bidirectional control characters.
+fn is_unfit(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Secret;
+    use super::{Redactor, Secret};
+
+    #[test]
+    fn text_from_elsewhere_is_shown_without_secrets_and_control_characters() {
+        let redactor = Redactor::default();
+        redactor.learn("hunter2");
+        redactor.learn("Bearer hunter2");
+        let text = "no \u{1b}[31mBearer hunter2\u{202e}\nor hunter2";
+        assert_eq!(redactor.clean(text), "no [31m[redacted] or [redacted]");
+        assert!(redactor.clean(&"x".repeat(9000)).len() < 600);
+    }
 
     #[test]
     fn debug_shows_nothing_of_the_value() {
         let secret = Secret::new("hunter2".to_owned());
-        assert_eq!(
-            format!("{secret:?} {:?}", Some(&secret)),
-            "[secret] Some([secret])"
-        );
+        assert_eq!(format!("{secret:?} {:?}", Some(&secret)), "[secret] Some([secret])");
     }
 }

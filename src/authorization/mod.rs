@@ -1,0 +1,288 @@
+//! The conductor of credentials: the headers for a request, and the answer when the remote
+//! refuses them. Alone sees the vault and the kinds of credential.
+
+mod record;
+mod remote;
+
+pub use record::{ApiKeyRecord, Kind, KindError, header as record_header};
+pub use remote::{Remote, RemoteError};
+
+use crate::credential::api_key::{KeyError, Placement};
+use crate::secret::{Redactor, Secret};
+use crate::vault::{RecordKey, Vault, VaultError};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use zeroize::Zeroizing;
+
+/// A header given by flags, with the named secrets that it still needs.
+pub struct HeaderTemplate {
+    pub name: HeaderName,
+    pub parts: Vec<HeaderPart>,
+}
+
+/// A piece of a header's value.
+pub enum HeaderPart {
+    Text(Secret<String>),
+    /// The named secret of the vault.
+    Vault(String),
+}
+
+/// What the flags ask for; what they leave open, the record in the vault decides.
+#[derive(Default)]
+pub struct Plan {
+    /// `--with`.
+    pub kind: Option<Kind>,
+    /// `--key-header` or `--key-scheme`.
+    pub placement: Option<Placement>,
+    /// The key of `--secret-env` or `--secret-file`.
+    pub key: Option<Secret<String>>,
+    /// `--header` and `--header-file`.
+    pub headers: Vec<HeaderTemplate>,
+}
+
+/// The headers of one credential.
+#[derive(Debug)]
+pub struct Credential {
+    pub headers: HeaderMap,
+    pub origin: Origin,
+}
+
+/// Where a credential came from, which decides what helps when it is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// There is none.
+    Nothing,
+    /// Flags of this process.
+    Flags,
+    /// The vault's record.
+    Record,
+}
+
+/// Why there are no headers to send.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthorizationError {
+    /// A person has to teach the vault first.
+    #[error("{message}")]
+    SignInNeeded { message: String, hint: String },
+    #[error("{0}")]
+    Vault(#[from] VaultError),
+}
+
+/// Gives out credentials for one remote and account.
+pub struct Authorization {
+    vault: Vault,
+    remote: Remote,
+    plan: Plan,
+    redactor: Arc<Redactor>,
+    /// How long the keychain may take.
+    deadline: Duration,
+    current: Mutex<Option<Arc<Credential>>>,
+}
+
+impl Authorization {
+    /// Touches neither disk nor keychain.
+    pub fn new(
+        vault: Vault,
+        remote: Remote,
+        plan: Plan,
+        redactor: Arc<Redactor>,
+        deadline: Duration,
+    ) -> Self {
+        for value in remote.query_values() {
+            redactor.learn(&value);
+        }
+        Self { vault, remote, plan, redactor, deadline, current: Mutex::new(None) }
+    }
+
+    pub fn remote(&self) -> &Remote {
+        &self.remote
+    }
+
+    /// Makes text from elsewhere fit to show.
+    pub fn clean(&self, text: &str) -> String {
+        self.redactor.clean(text)
+    }
+
+    /// Starts fetching the vault's key if a credential will need it, and returns at once.
+    pub fn prepare(&self) {
+        let named = self.plan.headers.iter().flat_map(|header| &header.parts);
+        let from_flags = named.into_iter().any(|part| matches!(part, HeaderPart::Vault(_)));
+        let from_record = !self.flags_suffice()
+            && matches!(self.vault.header(&self.remote.record()), Ok(Some(header)) if header.sealed.is_some());
+        if from_flags || from_record {
+            self.vault.unlock();
+        }
+    }
+
+    /// The headers to send now.
+    ///
+    /// # Errors
+    /// [`AuthorizationError`] if the vault cannot be opened within the deadline, or if what
+    /// the flags ask for was never taught.
+    pub async fn credential(&self) -> Result<Arc<Credential>, AuthorizationError> {
+        match self.known() {
+            Some(credential) => Ok(credential),
+            None => self.load().await,
+        }
+    }
+
+    /// The credential that was given out last, without asking anyone.
+    pub fn known(&self) -> Option<Arc<Credential>> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The remote refused `sent` with 401 or 403: another credential, if there is one by now.
+    ///
+    /// # Errors
+    /// [`AuthorizationError::SignInNeeded`] if what was refused is still all there is.
+    pub async fn after_refusal(
+        &self,
+        sent: &Credential,
+    ) -> Result<Arc<Credential>, AuthorizationError> {
+        let fresh = self.load().await?;
+        if fresh.headers == sent.headers { Err(self.refused(sent.origin)) } else { Ok(fresh) }
+    }
+
+    fn flags_suffice(&self) -> bool {
+        self.plan.key.is_some()
+            || self.plan.kind == Some(Kind::None)
+            || self.plan.headers.iter().any(|header| header.name == AUTHORIZATION)
+    }
+
+    async fn load(&self) -> Result<Arc<Credential>, AuthorizationError> {
+        let mut headers = HeaderMap::new();
+        let mut origin = if self.plan.headers.is_empty() { Origin::Nothing } else { Origin::Flags };
+        if let Some(key) = &self.plan.key {
+            self.put_key(&mut headers, self.plan.placement.as_ref(), key)?;
+            origin = Origin::Flags;
+        } else if !self.flags_suffice()
+            && let Some(record) = self.record().await?
+        {
+            self.put_key(&mut headers, Some(&record.placement), &record.key)?;
+            origin = Origin::Record;
+        }
+        for header in &self.plan.headers {
+            let value = self.value_of(header).await?;
+            headers.insert(header.name.clone(), value);
+        }
+        let credential = Arc::new(Credential { headers, origin });
+        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Some(credential.clone());
+        Ok(credential)
+    }
+
+    async fn record(&self) -> Result<Option<ApiKeyRecord>, AuthorizationError> {
+        let Some(found) = self.vault.read(&self.remote.record(), self.deadline).await? else {
+            return match self.plan.kind {
+                Some(Kind::ApiKey) => Err(self.never_taught()),
+                _ => Ok(None),
+            };
+        };
+        let record = record::read(&found).map_err(|error| self.unusable(error))?;
+        let wanted = self.plan.placement.as_ref();
+        match record {
+            Some(record) if wanted.is_none_or(|wanted| *wanted == record.placement) => {
+                Ok(Some(record))
+            }
+            None if self.plan.kind.is_none_or(|kind| kind == Kind::None) => Ok(None),
+            _ => Err(self.never_taught()),
+        }
+    }
+
+    fn put_key(
+        &self,
+        headers: &mut HeaderMap,
+        placement: Option<&Placement>,
+        key: &Secret<String>,
+    ) -> Result<(), AuthorizationError> {
+        self.redactor.learn(key.expose());
+        let default = Placement::new(None, None);
+        let placed = match placement {
+            Some(placement) => placement.header(key),
+            None => default.and_then(|placement| placement.header(key)),
+        };
+        let (name, value) = placed.map_err(|error| self.bad_key(&error))?;
+        headers.insert(name, value);
+        Ok(())
+    }
+
+    async fn value_of(&self, header: &HeaderTemplate) -> Result<HeaderValue, AuthorizationError> {
+        let mut text = Zeroizing::new(String::new());
+        for part in &header.parts {
+            match part {
+                HeaderPart::Text(piece) => text.push_str(piece.expose()),
+                HeaderPart::Vault(name) => {
+                    let secret = self.named(name, &header.name).await?;
+                    self.redactor.learn(secret.expose());
+                    text.push_str(secret.expose());
+                }
+            }
+        }
+        let mut value = HeaderValue::from_str(&text).map_err(|_| self.bad_header(&header.name))?;
+        value.set_sensitive(true);
+        Ok(value)
+    }
+
+    async fn named(
+        &self,
+        name: &str,
+        header: &HeaderName,
+    ) -> Result<Secret<String>, AuthorizationError> {
+        let found = self.vault.read(&RecordKey::Named(name.to_owned()), self.deadline).await?;
+        let text = found.and_then(|record| String::from_utf8(record.payload.expose().clone()).ok());
+        text.map(Secret::new).ok_or_else(|| AuthorizationError::SignInNeeded {
+            message: format!(
+                "the header {header} needs the secret '{name}', which the vault does not have"
+            ),
+            hint: format!("keyferry secret set {name}"),
+        })
+    }
+
+    fn never_taught(&self) -> AuthorizationError {
+        let kind = self.plan.kind.unwrap_or(Kind::ApiKey);
+        AuthorizationError::SignInNeeded {
+            message: format!(
+                "the vault has no {kind} credential as these flags ask for {} (account {})",
+                self.remote,
+                self.remote.account()
+            ),
+            hint: self.remote.login_command(Some(kind.name())),
+        }
+    }
+
+    fn unusable(&self, error: KindError) -> AuthorizationError {
+        AuthorizationError::SignInNeeded {
+            message: format!("the credential stored for {} is of no use: {error}", self.remote),
+            hint: self.remote.login_command(Some(Kind::ApiKey.name())),
+        }
+    }
+
+    fn bad_key(&self, error: &KeyError) -> AuthorizationError {
+        AuthorizationError::SignInNeeded {
+            message: format!("the key for {} cannot be sent: {error}", self.remote),
+            hint: self.remote.login_command(Some(Kind::ApiKey.name())),
+        }
+    }
+
+    fn bad_header(&self, name: &HeaderName) -> AuthorizationError {
+        AuthorizationError::SignInNeeded {
+            message: format!("the header {name} holds a character that HTTP does not allow"),
+            hint: "check the secret and the --header flag for line breaks".into(),
+        }
+    }
+
+    /// What to say when the remote will not have the credential it was shown.
+    pub fn refused(&self, origin: Origin) -> AuthorizationError {
+        let message = match origin {
+            Origin::Nothing => format!("{} wants a credential and there is none", self.remote),
+            Origin::Flags => format!("{} refused the credential that the flags give", self.remote),
+            Origin::Record => format!(
+                "{} refused the stored key of account '{}'",
+                self.remote,
+                self.remote.account()
+            ),
+        };
+        let hint = self.remote.login_command(Some(Kind::ApiKey.name()));
+        AuthorizationError::SignInNeeded { message, hint }
+    }
+}

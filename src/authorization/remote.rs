@@ -1,0 +1,115 @@
+//! Which remote and which identity at it.
+
+use crate::http::is_loopback;
+use crate::vault::RecordKey;
+use std::fmt;
+use url::Url;
+
+/// A remote and an account there. Displayed without query values, which may be secrets.
+#[derive(Clone)]
+pub struct Remote {
+    url: Url,
+    account: String,
+}
+
+/// A URL that is no remote's, in words without its secrets.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RemoteError {
+    #[error("'{0}' is no URL of an MCP server; it starts with https://")]
+    NoUrl(String),
+    #[error("the URL holds a user name or password, which every process can read")]
+    Credentials,
+    #[error("{0} is reached without TLS, so that anyone on the way can read the credentials")]
+    Clear(String),
+}
+
+impl Remote {
+    /// Reads the URL as given; a fragment is dropped.
+    ///
+    /// # Errors
+    /// [`RemoteError`]; plain http is for loopback, or with `allow_http`.
+    pub fn new(url: &str, account: &str, allow_http: bool) -> Result<Self, RemoteError> {
+        let shown = || url.split(['?', '#']).next().unwrap_or_default().to_owned();
+        let mut parsed = Url::parse(url).map_err(|_| RemoteError::NoUrl(shown()))?;
+        parsed.set_fragment(None);
+        if !matches!(parsed.scheme(), "http" | "https") || parsed.host().is_none() {
+            return Err(RemoteError::NoUrl(shown()));
+        }
+        if !parsed.username().is_empty() || parsed.password().is_some() {
+            return Err(RemoteError::Credentials);
+        }
+        if parsed.scheme() == "http" && !allow_http && !is_loopback(&parsed) {
+            return Err(RemoteError::Clear(shown()));
+        }
+        Ok(Self { url: parsed, account: account.to_owned() })
+    }
+
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    pub fn account(&self) -> &str {
+        &self.account
+    }
+
+    /// Where its record is kept.
+    pub fn record(&self) -> RecordKey {
+        RecordKey::Remote { url: self.url.to_string(), account: self.account.clone() }
+    }
+
+    /// The values in the URL's query: they may be keys.
+    pub fn query_values(&self) -> Vec<String> {
+        let decoded = self.url.query_pairs().map(|(_, value)| value.into_owned());
+        let raw = self.url.query().into_iter().flat_map(|query| query.split('&'));
+        let raw = raw.filter_map(|pair| pair.split_once('=')).map(|(_, value)| value.to_owned());
+        decoded.chain(raw).collect()
+    }
+
+    /// `keyferry login URL ...` as this remote needs it, without query values.
+    pub fn login_command(&self, with: Option<&str>) -> String {
+        let mut command = format!("keyferry login {self}");
+        if let Some(kind) = with {
+            command.push_str(&format!(" --with {kind}"));
+        }
+        if self.account != "default" {
+            command.push_str(&format!(" --account {}", self.account));
+        }
+        command
+    }
+}
+
+impl fmt::Display for Remote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut url = self.url.clone();
+        url.set_query(None);
+        f.write_str(url.as_str())?;
+        for (nth, (name, _)) in self.url.query_pairs().enumerate() {
+            write!(f, "{}{name}=...", if nth == 0 { '?' } else { '&' })?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_safe_url_makes_a_remote() {
+        assert!(Remote::new("https://h/mcp", "default", false).is_ok());
+        assert!(Remote::new("http://127.0.0.1:1/mcp", "default", false).is_ok());
+        assert!(Remote::new("http://h/mcp", "default", true).is_ok());
+        for bad in ["http://h/mcp", "https://a:b@h/", "ftp://h/", "h/mcp", "", "https://"] {
+            assert!(Remote::new(bad, "default", false).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn query_values_are_never_shown() {
+        let remote = Remote::new("https://h/mcp?key=s%2Fcret&b=2#f", "work", false).unwrap();
+        assert_eq!(remote.to_string(), "https://h/mcp?key=...&b=...");
+        assert_eq!(remote.query_values(), ["s/cret", "2", "s%2Fcret", "2"]);
+        let command = "keyferry login https://h/mcp?key=...&b=... --with api-key --account work";
+        assert_eq!(remote.login_command(Some("api-key")), command);
+    }
+}

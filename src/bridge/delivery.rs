@@ -1,0 +1,167 @@
+//! What the remote sends, on its way to the client: in the remote's order, a response only
+//! to the request whose stream it came on, and only once.
+
+use super::Bridge;
+use super::call::Call;
+use super::era::Era;
+use super::pending::Ticket;
+use super::session::Snapshot;
+use crate::jsonrpc::{Invalid, Kind, Line, Message, same_id, with_id};
+use crate::transport::{EventStream, Lost};
+use bytes::Bytes;
+use reqwest::header::HeaderMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a stream may go on after its answer, which should have ended it.
+const AFTERWARDS: Duration = Duration::from_secs(5);
+
+/// The reply to some requests of the client.
+pub(super) struct Delivery<'a> {
+    pub(super) bridge: &'a Arc<Bridge>,
+    pub(super) tickets: &'a [Ticket],
+    /// The message of each ticket, and others of the same batch.
+    pub(super) calls: &'a [Call],
+    pub(super) session: Snapshot,
+    /// Of the HTTP response.
+    pub(super) headers: &'a HeaderMap,
+}
+
+impl Delivery<'_> {
+    /// True once none of the requests waits any more.
+    pub(super) fn is_done(&self) -> bool {
+        !self.tickets.iter().any(|ticket| self.bridge.pending.holds(ticket))
+    }
+
+    /// Delivers events until the stream ends.
+    ///
+    /// # Errors
+    /// [`Lost`] where it breaks.
+    pub(super) async fn stream(&self, stream: &mut EventStream) -> Result<(), Lost> {
+        loop {
+            let event = if self.is_done() {
+                match tokio::time::timeout(AFTERWARDS, stream.next()).await {
+                    Ok(event) => event?,
+                    Err(_) => return Ok(()),
+                }
+            } else {
+                stream.next().await?
+            };
+            let Some(event) = event else { return Ok(()) };
+            if event.is_message()
+                && !event.data.is_empty()
+                && let Err(invalid) = self.line(event.data).await
+            {
+                tracing::warn!(
+                    why = invalid.why,
+                    "an event of the remote is no message and is left out"
+                );
+            }
+        }
+    }
+
+    /// Delivers one body or event.
+    ///
+    /// # Errors
+    /// [`Invalid`] if it is no JSON-RPC message.
+    pub(super) async fn line(&self, text: Bytes) -> Result<(), Invalid> {
+        match Line::read(text.clone())? {
+            Line::One(message) => {
+                if let Some(text) = self.accept(&message) {
+                    self.bridge.outbox.send(text).await;
+                }
+            }
+            Line::Batch(messages) => self.batch(text, &messages).await,
+        }
+        Ok(())
+    }
+
+    /// As it came where the client knows batches and nothing was changed, else one by one.
+    async fn batch(&self, text: Bytes, messages: &[Message]) {
+        let accepted: Vec<_> = messages.iter().map(|message| self.accept(message)).collect();
+        let session = self.bridge.session.snapshot();
+        let whole = accepted.iter().zip(messages).all(|(text, message)| {
+            text.as_ref().is_some_and(|text| text.as_ptr() == message.text().as_ptr())
+        });
+        if whole && session.has_batches() {
+            return self.bridge.outbox.send(text).await;
+        }
+        for text in accepted.into_iter().flatten() {
+            self.bridge.outbox.send(text).await;
+        }
+    }
+
+    /// The text to write; none for what the client must not see.
+    fn accept(&self, message: &Message) -> Option<Bytes> {
+        if message.kind() != Kind::Response {
+            return Some(self.bridge.unsolicited(message, self.session.epoch));
+        }
+        let (ticket, text) = match message.id() {
+            Some(id) => {
+                let ticket = self.tickets.iter().find(|ticket| same_id(&ticket.id, &id));
+                let ticket = ticket.filter(|ticket| self.bridge.pending.claim(ticket));
+                let Some(ticket) = ticket else {
+                    tracing::warn!(
+                        "a response that no request waits for on this stream is left out"
+                    );
+                    return None;
+                };
+                // A peer that reads numbers as doubles spells some ids in another way.
+                let same = ticket.id == id;
+                (ticket, if same { message.text().clone() } else { with_id(message, &ticket.id) })
+            }
+            // An error without an id, on the stream of one request, can mean no other.
+            None => match self.tickets {
+                [ticket] if message.error().is_some() && self.bridge.pending.claim(ticket) => {
+                    (ticket, with_id(message, &ticket.id))
+                }
+                _ => return None,
+            },
+        };
+        let call = self.calls.iter().find(|call| call.message.id().as_ref() == Some(&ticket.id));
+        Some(call.and_then(|call| self.learn(call, message)).unwrap_or(text))
+    }
+
+    /// What an answer changes here; a new text where the client must see another one.
+    fn learn(&self, call: &Call, answer: &Message) -> Option<Bytes> {
+        answer.result()?;
+        match (call.era, call.message.method()) {
+            (Era::Legacy, "initialize") => self.bridge.begin(&call.message, answer, self.headers),
+            (_, "tools/list") => return self.bridge.tools.learn(call, answer),
+            (Era::Legacy, _) => self.bridge.session.remember(&call.message),
+            (Era::Modern, _) => {}
+        }
+        None
+    }
+}
+
+impl Bridge {
+    /// A request or notification of the remote: its text, after taking note of the request.
+    pub(super) fn unsolicited(&self, message: &Message, epoch: u64) -> Bytes {
+        if let (Kind::Request, Some(id)) = (message.kind(), message.id()) {
+            self.session.asked(&id, epoch);
+        }
+        message.text().clone()
+    }
+
+    /// A message on the GET stream: there a response may come to any request of the session
+    /// whose own stream broke.
+    pub(super) async fn take_unasked(&self, text: Bytes, epoch: u64) -> Result<(), Invalid> {
+        for message in Line::read(text)?.into_messages() {
+            let text = match message.kind() {
+                Kind::Response => {
+                    let ticket = message.id().and_then(|id| self.pending.get(&id));
+                    let ticket =
+                        ticket.filter(|ticket| ticket.era == Era::Legacy && ticket.was_sent());
+                    match ticket.filter(|ticket| self.pending.claim(ticket)) {
+                        Some(_) => message.text().clone(),
+                        None => continue,
+                    }
+                }
+                Kind::Request | Kind::Notification => self.unsolicited(&message, epoch),
+            };
+            self.outbox.send(text).await;
+        }
+        Ok(())
+    }
+}

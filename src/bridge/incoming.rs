@@ -1,0 +1,308 @@
+//! What the client says: requests each on their own way, notifications in order, answers to
+//! the server, cancellations.
+
+use super::Bridge;
+use super::call::Call;
+use super::era::Era;
+use super::exchange::Exchange;
+use super::pending::Ticket;
+use super::refusal::{Failure, NOT_ALLOWED};
+use super::session::Snapshot;
+use super::stdin::{Incoming, Stdin};
+use crate::jsonrpc::{BridgeError, Invalid, Kind, Line, Message, error_response};
+use bytes::Bytes;
+use reqwest::StatusCode;
+use reqwest::header::HeaderMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{OwnedRwLockWriteGuard, mpsc};
+
+/// How long a notification may hold up the ones behind it.
+const NOTIFICATION: Duration = Duration::from_secs(5);
+
+impl Bridge {
+    /// The next line; while very much waits for the remote or for the client to read, none
+    /// is read, but the end of the input is seen.
+    pub(super) async fn next(&self, stdin: &mut Stdin) -> Option<Incoming> {
+        loop {
+            let room = async {
+                if self.pending.is_full() {
+                    self.pending.fewer().await;
+                } else if self.outbox.is_crowded() {
+                    self.outbox.room().await;
+                }
+            };
+            if !self.pending.is_full() && !self.outbox.is_crowded() {
+                return stdin.next().await;
+            }
+            tokio::select! {
+                () = stdin.hung_up() => return None,
+                () = room => {}
+            }
+        }
+    }
+
+    /// Queues a message for the client without waiting.
+    pub(super) fn answer(&self, text: Bytes) {
+        if let Err(text) = self.outbox.try_send(text) {
+            let outbox = self.outbox.clone();
+            tokio::spawn(async move { outbox.send(text).await });
+        }
+    }
+
+    pub(super) fn take_line(self: &Arc<Self>, line: Bytes) {
+        let taken = match Line::read(line.clone()) {
+            Ok(Line::One(message)) => self.take(message),
+            Ok(Line::Batch(messages)) => self.take_batch(line, messages),
+            Err(invalid) => Err(invalid),
+        };
+        if let Err(invalid) = taken {
+            let what = if invalid.code == -32700 { "parse error" } else { "invalid request" };
+            let error = BridgeError::new(invalid.code, format!("{what}: {}", invalid.why));
+            self.answer(error_response(invalid.id.as_deref(), &error));
+        }
+    }
+
+    fn take(self: &Arc<Self>, message: Message) -> Result<(), Invalid> {
+        match message.kind() {
+            Kind::Response => self.take_response(message),
+            Kind::Notification => self.take_notification(Call::read(message)?),
+            Kind::Request => {
+                let call = Call::read(message)?;
+                let body = call.message.text().clone();
+                return self.take_requests(vec![call], body);
+            }
+        }
+        Ok(())
+    }
+
+    fn take_batch(self: &Arc<Self>, line: Bytes, messages: Vec<Message>) -> Result<(), Invalid> {
+        if !self.session.snapshot().has_batches() {
+            let why = "batches belong to protocol version 2025-03-26, which was not negotiated";
+            return Err(Invalid { code: -32600, id: None, why });
+        }
+        let simple = messages.iter().all(|message| {
+            message.kind() != Kind::Response && message.method() != "notifications/cancelled"
+        });
+        let requests = messages.iter().any(|message| message.kind() == Kind::Request);
+        if simple && requests {
+            let calls = messages.into_iter().map(Call::read).collect::<Result<_, _>>()?;
+            return self.take_requests(calls, line);
+        }
+        // Only what has no answer of its own, or must be looked at here one by one.
+        messages.into_iter().try_for_each(|message| self.take(message))
+    }
+
+    fn take_requests(self: &Arc<Self>, calls: Vec<Call>, body: Bytes) -> Result<(), Invalid> {
+        let mut tickets = Vec::with_capacity(1);
+        for call in calls.iter().filter(|call| call.is_request()) {
+            let id = call.message.id().unwrap_or_default();
+            let ticket = Ticket::new(id, call.era, call.message.method());
+            if !self.pending.add(&ticket) {
+                for earlier in &tickets {
+                    self.pending.claim(earlier);
+                }
+                let why = "a request with this id is still waiting for its answer";
+                return Err(Invalid { code: -32600, id: Some(ticket.id), why });
+            }
+            tickets.push(ticket);
+        }
+        if let Some(refused) = calls.iter().find(|call| !self.may_send(call)) {
+            let name = self.clean(refused.name().unwrap_or_default());
+            let error =
+                BridgeError::new(NOT_ALLOWED, format!("the tool '{name}' is not allowed here"))
+                    .with_hint("the flags --allow-tool, --ignore-tool and --read-only decide");
+            for ticket in tickets.iter().filter(|ticket| self.pending.claim(ticket)) {
+                self.answer(error_response(Some(&ticket.id), &error));
+            }
+            return Ok(());
+        }
+        self.start(Exchange { bridge: self.clone(), tickets, calls, body });
+        Ok(())
+    }
+
+    fn may_send(&self, call: &Call) -> bool {
+        call.message.method() != "tools/call"
+            || self.tools.may_call(call.name().unwrap_or_default())
+    }
+
+    fn start(self: &Arc<Self>, exchange: Exchange) {
+        let ids: Vec<_> = exchange.tickets.iter().map(|ticket| ticket.id.clone()).collect();
+        let handshake = exchange.calls.iter().any(|call| call.message.method() == "initialize");
+        let gate = self.gate.clone();
+        // Taken now, in the client's order, not when the task first runs.
+        let alone = if handshake { gate.clone().try_write_owned().ok() } else { None };
+        let task = tokio::spawn(async move {
+            if handshake {
+                let _alone: OwnedRwLockWriteGuard<()> = match alone {
+                    Some(alone) => alone,
+                    None => gate.write_owned().await,
+                };
+                exchange.run().await;
+            } else {
+                drop(gate.read().await);
+                exchange.run().await;
+            }
+        });
+        for id in ids {
+            self.pending.set_task(&id, task.abort_handle());
+        }
+    }
+
+    /// The answer to `initialize` is here; called before the client sees it.
+    pub(super) fn begin(
+        self: &Arc<Self>,
+        initialize: &Message,
+        answer: &Message,
+        headers: &HeaderMap,
+    ) {
+        self.session.forget_settings();
+        self.session.set_listener(None);
+        if let Some(before) = self.session.establish(initialize, answer, headers) {
+            let bridge = self.clone();
+            tokio::spawn(async move { bridge.delete(&before).await });
+        }
+    }
+
+    fn take_response(self: &Arc<Self>, message: Message) {
+        let id = message.id().unwrap_or_default();
+        if !self.session.may_answer(&id) {
+            tracing::debug!("an answer to a request that is not (or no longer) open is dropped");
+            return;
+        }
+        let bridge = self.clone();
+        tokio::spawn(async move {
+            drop(bridge.gate.read().await);
+            let session = bridge.session.snapshot();
+            let told = bridge.tell(message.text().clone(), &session).await;
+            bridge.log_refusal("an answer", told);
+        });
+    }
+
+    fn take_notification(self: &Arc<Self>, call: Call) {
+        if call.message.method() == "notifications/cancelled" {
+            return self.take_cancellation(&call);
+        }
+        if call.message.method() == "notifications/initialized" {
+            return self.take_initialized(call);
+        }
+        // The receiver lives as long as the bridge.
+        let _ = self.notifications.send(call);
+    }
+
+    /// Ends the handshake: what the client says after it waits until the remote has it.
+    fn take_initialized(self: &Arc<Self>, call: Call) {
+        let gate = self.gate.clone();
+        let alone = gate.clone().try_write_owned().ok();
+        let bridge = self.clone();
+        tokio::spawn(async move {
+            let _alone = match alone {
+                Some(alone) => alone,
+                None => gate.write_owned().await,
+            };
+            let told = bridge.notify(&call).await;
+            if told.is_ok() {
+                bridge.listen();
+            }
+            bridge.log_refusal("the end of the handshake", told);
+        });
+    }
+
+    fn take_cancellation(self: &Arc<Self>, call: &Call) {
+        let Some(id) = call.cancelled_id() else { return };
+        let known = self.pending.get(&id);
+        // MCP: the handshake cannot be cancelled.
+        if known.as_ref().is_some_and(|ticket| &*ticket.method == "initialize") {
+            return;
+        }
+        match self.pending.cancel(&id) {
+            Some(ticket) if ticket.era == Era::Legacy && ticket.was_sent() => {
+                self.forward_cancellation(&ticket, Some(call.message.text().clone()));
+            }
+            // Modern: the end of its stream is the cancellation. Never sent: nothing to cancel.
+            Some(_) => {}
+            None => tracing::debug!("a cancellation names a request that does not wait any more"),
+        }
+    }
+
+    /// Tells a legacy remote that nobody waits for this request any more.
+    pub(super) fn forward_cancellation(self: &Arc<Self>, ticket: &Ticket, text: Option<Bytes>) {
+        if ticket.era == Era::Modern {
+            return;
+        }
+        let text = text.unwrap_or_else(|| {
+            let head =
+                br#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"#;
+            [&head[..], &ticket.id, b"}}"].concat().into()
+        });
+        let bridge = self.clone();
+        tokio::spawn(async move {
+            let session = bridge.session.snapshot();
+            let told = bridge.tell(text, &session).await;
+            bridge.log_refusal("a cancellation", told);
+        });
+    }
+
+    fn log_refusal(&self, what: &str, told: Result<(), Failure>) {
+        match told {
+            Ok(()) => {}
+            Err(Failure::Bridge(error)) => {
+                tracing::warn!("{what} did not get through: {}", error.message)
+            }
+            Err(Failure::Remote(message)) => {
+                let why = String::from_utf8_lossy(message.error().unwrap_or_default()).into_owned();
+                tracing::warn!("{what} was refused: {}", self.clean(&why));
+            }
+        }
+    }
+
+    /// Sends one notification; a lost session is begun anew once.
+    async fn notify(self: &Arc<Self>, call: &Call) -> Result<(), Failure> {
+        let session = self.session.snapshot();
+        let text = call.message.text().clone();
+        if call.era == Era::Modern {
+            let credential = self.credential().await?;
+            let mut headers = credential.headers.clone();
+            call.put_metadata(&mut headers);
+            let sent = self.remote.post(text, headers).await;
+            let reply = sent.map_err(|failure| self.not_sent(&failure))?;
+            if !reply.status.is_success() {
+                return Err(self.http_error(reply).await);
+            }
+            reply.body.discard().await;
+            return Ok(());
+        }
+        match self.tell(text.clone(), &session).await {
+            Err(failure) if session.id.is_some() && is_not_found(&failure) => {
+                self.recover(session.epoch).await?;
+                let session: Snapshot = self.session.snapshot();
+                self.tell(text, &session).await
+            }
+            told => told,
+        }
+    }
+}
+
+fn is_not_found(failure: &Failure) -> bool {
+    match failure {
+        Failure::Bridge(error) => error.http_status == Some(StatusCode::NOT_FOUND.as_u16()),
+        Failure::Remote(_) => false,
+    }
+}
+
+/// Sends the client's notifications one after the other.
+pub(super) async fn forward_notifications(
+    bridge: Arc<Bridge>,
+    mut ordered: mpsc::UnboundedReceiver<Call>,
+) {
+    while let Some(call) = ordered.recv().await {
+        let bridge = bridge.clone();
+        let mut sending = tokio::spawn(async move {
+            drop(bridge.gate.read().await);
+            let told = bridge.notify(&call).await;
+            bridge.log_refusal("a notification", told);
+        });
+        // A remote that does not answer must not stop the notifications behind for good.
+        let _ = tokio::time::timeout(NOTIFICATION, &mut sending).await;
+    }
+}

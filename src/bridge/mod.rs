@@ -1,0 +1,136 @@
+//! The bridge between a client on stdio and a remote over HTTP: the loop over the client's
+//! lines, and what all its parts share.
+
+mod call;
+mod delivery;
+mod era;
+mod exchange;
+mod incoming;
+mod listen;
+mod pending;
+mod recovery;
+mod refusal;
+mod resumption;
+mod session;
+mod shutdown;
+mod stdin;
+mod stdout;
+mod tools;
+#[cfg(unix)]
+mod unix;
+
+pub use shutdown::Ended;
+pub use tools::ToolFilter;
+
+use crate::authorization::Authorization;
+use crate::jsonrpc::{BridgeError, Line, error_response};
+use crate::transport::StreamableHttp;
+use pending::Pending;
+use refusal::TOO_LARGE;
+use session::Session;
+use std::sync::Arc;
+use std::time::Duration;
+use stdin::{Incoming, Stdin};
+use stdout::Outbox;
+use tokio::sync::{RwLock, mpsc};
+use tools::Tools;
+
+/// What a bridge is made of.
+pub struct Settings {
+    pub remote: StreamableHttp,
+    pub authorization: Authorization,
+    pub tools: ToolFilter,
+    /// How long a request may take; none by default, as the client has its own limit.
+    pub timeout: Option<Duration>,
+    /// Largest message in bytes.
+    pub max_message: usize,
+}
+
+/// What the parts of a running bridge share.
+struct Bridge {
+    remote: StreamableHttp,
+    authorization: Authorization,
+    outbox: Outbox,
+    pending: Pending,
+    session: Session,
+    tools: Tools,
+    timeout: Option<Duration>,
+    /// Held alone by the handshake, so that nothing overtakes it.
+    gate: Arc<RwLock<()>>,
+    /// Notifications in the client's order.
+    notifications: mpsc::UnboundedSender<call::Call>,
+}
+
+/// Runs until the client or a signal ends it.
+///
+/// # Errors
+/// If standard input cannot be read at all.
+pub async fn run(settings: Settings) -> std::io::Result<Ended> {
+    let mut stdin = Stdin::open(settings.max_message)?;
+    let (outbox, queue) = Outbox::new();
+    let writer = tokio::spawn(stdout::write_all(queue));
+    let (notifications, ordered) = mpsc::unbounded_channel();
+    let bridge = Arc::new(Bridge {
+        remote: settings.remote,
+        authorization: settings.authorization,
+        outbox,
+        pending: Pending::default(),
+        session: Session::default(),
+        tools: Tools::new(settings.tools),
+        timeout: settings.timeout,
+        gate: Arc::default(),
+        notifications,
+    });
+    bridge.authorization.prepare();
+    tokio::spawn(incoming::forward_notifications(bridge.clone(), ordered));
+    let mut ending = std::pin::pin!(shutdown::asked_to_end(writer));
+    let ended = loop {
+        tokio::select! {
+            biased;
+            ended = &mut ending => break ended,
+            incoming = bridge.next(&mut stdin) => match incoming {
+                Some(Incoming::Line(line)) => bridge.take_line(line),
+                Some(Incoming::Oversize(id)) => {
+                    let error = BridgeError::new(TOO_LARGE, "the message is larger than --max-message");
+                    bridge.answer(error_response(id.as_deref(), &error.with_hint("raise --max-message")));
+                }
+                None => break Ended::InputClosed,
+            },
+        }
+    };
+    bridge.finish(ended, ending).await;
+    Ok(ended)
+}
+
+/// Answers every request with the same error until the client leaves: a start that failed
+/// must reach the client as a cause, not as a closed connection. Gives up if the client
+/// says nothing for a while.
+///
+/// # Errors
+/// If standard input cannot be read at all.
+pub async fn refuse(error: &BridgeError, max_message: usize) -> std::io::Result<()> {
+    const FIRST_WORD: Duration = Duration::from_secs(2);
+    let mut stdin = Stdin::open(max_message)?;
+    let (outbox, queue) = Outbox::new();
+    let writer = tokio::spawn(stdout::write_all(queue));
+    let mut ending = std::pin::pin!(shutdown::asked_to_end(writer));
+    let mut patience = FIRST_WORD;
+    loop {
+        let incoming = tokio::select! {
+            _ = &mut ending => return Ok(()),
+            incoming = tokio::time::timeout(patience, stdin.next()) => incoming,
+        };
+        let Ok(Some(incoming)) = incoming else { break };
+        patience = Duration::MAX;
+        if let Incoming::Line(line) = incoming {
+            let messages = Line::read(line).map(Line::into_messages).unwrap_or_default();
+            for id in
+                messages.iter().filter(|one| !one.method().is_empty()).filter_map(|one| one.id())
+            {
+                outbox.send(error_response(Some(&id), error)).await;
+            }
+        }
+    }
+    outbox.flushed(Duration::from_millis(200)).await;
+    Ok(())
+}

@@ -1,0 +1,158 @@
+//! The requests of the client that have no answer yet: each gets one, and one only.
+
+use super::era::Era;
+use crate::jsonrpc::IdKey;
+use bytes::Bytes;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::Notify;
+use tokio::task::AbortHandle;
+
+/// Requests in flight beyond which no more lines are read until some are answered.
+const MANY: usize = 20_000;
+
+#[derive(Default)]
+pub(super) struct Pending {
+    entries: Mutex<HashMap<IdKey, Entry>>,
+    fewer: Notify,
+}
+
+struct Entry {
+    ticket: Ticket,
+    task: Option<AbortHandle>,
+}
+
+/// What a request in flight is known by.
+#[derive(Clone)]
+pub(super) struct Ticket {
+    /// The raw id as the client wrote it.
+    pub(super) id: Bytes,
+    pub(super) era: Era,
+    pub(super) method: Arc<str>,
+    /// It was handed to the transport: the remote may know of it.
+    sent: Arc<AtomicBool>,
+}
+
+impl Ticket {
+    pub(super) fn new(id: Bytes, era: Era, method: &str) -> Self {
+        Self { id, era, method: method.into(), sent: Arc::default() }
+    }
+
+    pub(super) fn mark_sent(&self) {
+        self.sent.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn was_sent(&self) -> bool {
+        self.sent.load(Ordering::Relaxed)
+    }
+}
+
+impl Pending {
+    /// False if a request with that id has no answer yet.
+    pub(super) fn add(&self, ticket: &Ticket) -> bool {
+        let entry = Entry { ticket: ticket.clone(), task: None };
+        let mut entries = self.lock();
+        match entries.entry(IdKey::of(&ticket.id)) {
+            std::collections::hash_map::Entry::Occupied(_) => false,
+            std::collections::hash_map::Entry::Vacant(vacant) => {
+                vacant.insert(entry);
+                true
+            }
+        }
+    }
+
+    /// Names the task that works on the request, for [`Pending::cancel`].
+    pub(super) fn set_task(&self, id: &Bytes, task: AbortHandle) {
+        if let Some(entry) = self.lock().get_mut(&IdKey::of(id)) {
+            entry.task = Some(task);
+        }
+    }
+
+    /// Claims the right to answer the request; only the first claim of the same ticket gets it.
+    pub(super) fn claim(&self, ticket: &Ticket) -> bool {
+        let mut entries = self.lock();
+        let key = IdKey::of(&ticket.id);
+        let entry = entries.get(&key);
+        let mine = entry.is_some_and(|entry| Arc::ptr_eq(&entry.ticket.sent, &ticket.sent));
+        if mine {
+            entries.remove(&key);
+            drop(entries);
+            self.fewer.notify_waiters();
+        }
+        mine
+    }
+
+    /// True while the request waits for its answer.
+    pub(super) fn holds(&self, ticket: &Ticket) -> bool {
+        let entries = self.lock();
+        let entry = entries.get(&IdKey::of(&ticket.id));
+        entry.is_some_and(|entry| Arc::ptr_eq(&entry.ticket.sent, &ticket.sent))
+    }
+
+    /// The ticket of the request with that id.
+    pub(super) fn get(&self, id: &Bytes) -> Option<Ticket> {
+        self.lock().get(&IdKey::of(id)).map(|entry| entry.ticket.clone())
+    }
+
+    /// Gives the request up: it gets no answer any more, and its task ends, with which its
+    /// connection is freed. `None` if it had its answer already.
+    pub(super) fn cancel(&self, id: &Bytes) -> Option<Ticket> {
+        let entry = self.lock().remove(&IdKey::of(id))?;
+        self.fewer.notify_waiters();
+        if let Some(task) = entry.task {
+            task.abort();
+        }
+        Some(entry.ticket)
+    }
+
+    /// Every request that still waits, oldest or not.
+    pub(super) fn all(&self) -> Vec<Ticket> {
+        self.lock().values().map(|entry| entry.ticket.clone()).collect()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.lock().is_empty()
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.lock().len() >= MANY
+    }
+
+    /// Resolves when a request was answered or given up.
+    pub(super) async fn fewer(&self) {
+        self.fewer.notified().await;
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<IdKey, Entry>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ticket(id: &'static str) -> Ticket {
+        Ticket::new(Bytes::from_static(id.as_bytes()), Era::Legacy, "m")
+    }
+
+    #[test]
+    fn only_the_first_claim_is_granted() {
+        let pending = Pending::default();
+        let first = ticket("1");
+        assert!(pending.add(&first) && !pending.add(&ticket("1")));
+        assert!(pending.claim(&first) && !pending.claim(&first));
+        let second = ticket("1");
+        assert!(pending.add(&second) && !pending.claim(&first), "an old ticket claims nothing");
+    }
+
+    #[test]
+    fn a_cancelled_request_is_never_answered() {
+        let pending = Pending::default();
+        let ticket = ticket("\"a\"");
+        pending.add(&ticket);
+        assert!(pending.cancel(&Bytes::from_static(b"\"\\u0061\"")).is_some());
+        assert!(!pending.claim(&ticket));
+    }
+}

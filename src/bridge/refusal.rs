@@ -1,0 +1,200 @@
+//! What goes wrong between here and the remote, as JSON-RPC errors a person can act on.
+
+use super::Bridge;
+use crate::authorization::{AuthorizationError, Credential};
+use crate::jsonrpc::{BridgeError, Kind, Message};
+use crate::transport::{Lost, Reply, SendFailure};
+use bytes::Bytes;
+use std::sync::Arc;
+
+pub(super) const SIGN_IN_NEEDED: i32 = -31001;
+pub(super) const UNREACHABLE: i32 = -31002;
+pub(super) const CLOSED: i32 = -31003;
+pub(super) const REFUSED: i32 = -31004;
+pub(super) const TIMED_OUT: i32 = -31005;
+pub(super) const TOO_LARGE: i32 = -31006;
+pub(super) const NOT_ALLOWED: i32 = -31007;
+pub(super) const VAULT: i32 = -31008;
+
+/// An error for the client, or the remote's own error to pass on.
+#[derive(Debug)]
+pub(super) enum Failure {
+    Bridge(Box<BridgeError>),
+    /// A JSON-RPC error that came with an HTTP error.
+    Remote(Box<Message>),
+}
+
+impl From<BridgeError> for Failure {
+    fn from(error: BridgeError) -> Self {
+        Self::Bridge(Box::new(error))
+    }
+}
+
+impl Bridge {
+    /// A vault or sign-in problem.
+    pub(super) fn unauthorized(&self, error: &AuthorizationError) -> BridgeError {
+        match error {
+            AuthorizationError::SignInNeeded { message, hint } => {
+                BridgeError::new(SIGN_IN_NEEDED, self.clean(message)).with_hint(hint.clone())
+            }
+            AuthorizationError::Vault(error) => {
+                BridgeError::new(VAULT, self.clean(&error.to_string())).with_hint(error.hint())
+            }
+        }
+    }
+
+    /// Nothing came back.
+    pub(super) fn not_sent(&self, failure: &SendFailure) -> BridgeError {
+        let remote = self.authorization.remote();
+        let why = self.clean(&failure.to_string());
+        match failure {
+            SendFailure::Unreachable(_) | SendFailure::Client(_) => {
+                BridgeError::new(UNREACHABLE, format!("cannot reach {remote}: {why}"))
+                    .with_hint("check the URL, the network and the proxy settings, then try again")
+            }
+            SendFailure::Broken(_) => BridgeError::new(
+                CLOSED,
+                format!("{remote} closed the connection before it answered: {why}"),
+            )
+            .with_hint("the call may have been executed; look before you repeat it"),
+            SendFailure::TimedOut(_) => BridgeError::new(TIMED_OUT, format!("{remote} gave {why}")),
+            SendFailure::Redirected { status, .. } => {
+                let mut error = BridgeError::new(REFUSED, format!("{remote} did not answer: {why}"))
+                    .with_hint(format!(
+                        "a login page stands in front of it, or the URL has moved; check the URL, or teach the credential: {}",
+                        remote.login_command(Some("api-key"))
+                    ));
+                error.http_status = Some(*status);
+                error
+            }
+        }
+    }
+
+    /// The body ended too early.
+    pub(super) fn lost(&self, lost: &Lost) -> BridgeError {
+        let remote = self.authorization.remote();
+        match lost {
+            Lost::Broken(why) => BridgeError::new(
+                CLOSED,
+                format!(
+                    "{remote} closed the connection in the middle of its answer: {}",
+                    self.clean(why)
+                ),
+            )
+            .with_hint("the call may have been executed; look before you repeat it"),
+            Lost::TooLong => BridgeError::new(
+                TOO_LARGE,
+                format!("the answer of {remote} is larger than --max-message"),
+            )
+            .with_hint("raise --max-message"),
+        }
+    }
+
+    /// The stream ended properly, but without the answer.
+    pub(super) fn unanswered(&self) -> BridgeError {
+        let remote = self.authorization.remote();
+        BridgeError::new(CLOSED, format!("{remote} ended its reply without an answer"))
+            .with_hint("the call may have been executed; look before you repeat it")
+    }
+
+    /// A response of some status that is no answer.
+    pub(super) fn refused(&self, status: u16, what: &str, body: &[u8]) -> BridgeError {
+        let remote = self.authorization.remote();
+        let text = self.clean(&readable(body));
+        let said = if text.is_empty() { String::new() } else { format!(": {text}") };
+        let mut error =
+            BridgeError::new(REFUSED, format!("{remote} {what} (HTTP status {status}){said}"));
+        error.http_status = Some(status);
+        error
+    }
+
+    /// The remote answered 401 or 403: a new credential to try, or what to tell the client.
+    pub(super) async fn after_refusal(
+        &self,
+        reply: Reply,
+        sent: &Credential,
+    ) -> Result<Arc<Credential>, Failure> {
+        let status = reply.status.as_u16();
+        let body = reply.body.refusal().await;
+        let error = match self.authorization.after_refusal(sent).await {
+            Ok(fresh) => return Ok(fresh),
+            Err(error) => error,
+        };
+        // Behind a 403 may stand a role, an origin check, a tool: its own error says more.
+        if status == 403
+            && let Some(message) = error_in(&body)
+        {
+            return Err(Failure::Remote(Box::new(message)));
+        }
+        let mut answer = self.unauthorized(&error);
+        if answer.code == SIGN_IN_NEEDED {
+            let said = self.clean(&readable(&body));
+            answer.message.push_str(&format!(" (HTTP status {status})"));
+            if !said.is_empty() {
+                answer.message.push_str(&format!(": {said}"));
+            }
+            answer.code = if status == 403 { REFUSED } else { SIGN_IN_NEEDED };
+            answer.http_status = Some(status);
+        }
+        Err(answer.into())
+    }
+
+    /// An HTTP error: the JSON-RPC error in it, or one that says what it was.
+    pub(super) async fn http_error(&self, reply: Reply) -> Failure {
+        let status = reply.status.as_u16();
+        let body = reply.body.refusal().await;
+        match error_in(&body) {
+            Some(message) => Failure::Remote(Box::new(message)),
+            None => self.refused(status, "refused the request", &body).into(),
+        }
+    }
+
+    pub(super) fn clean(&self, text: &str) -> String {
+        self.authorization.clean(text)
+    }
+}
+
+/// The JSON-RPC error that a body holds, whatever its id.
+fn error_in(body: &Bytes) -> Option<Message> {
+    let message = Message::read(body.clone()).ok()?;
+    (message.kind() == Kind::Response && message.error().is_some()).then_some(message)
+}
+
+/// The text of a body: of HTML only what a browser would show.
+fn readable(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(&body[..body.len().min(16 * 1024)]);
+    if !text.trim_start().starts_with('<') {
+        return text.into_owned();
+    }
+    let mut shown = String::new();
+    let mut hidden_until = None;
+    for piece in text.split('<') {
+        let (tag, after) = piece.split_once('>').unwrap_or(("", piece));
+        let name: String = tag.chars().take_while(|c| c.is_alphanumeric() || *c == '/').collect();
+        match (hidden_until, name.to_ascii_lowercase().as_str()) {
+            (Some(end), found) if found == end => hidden_until = None,
+            (Some(_), _) => continue,
+            (None, "script") => hidden_until = Some("/script"),
+            (None, "style") => hidden_until = Some("/style"),
+            (None, _) => {}
+        }
+        if hidden_until.is_none() {
+            shown.push(' ');
+            shown.push_str(after);
+        }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::readable;
+
+    #[test]
+    fn of_a_page_only_its_text_is_read() {
+        let page = b"<!doctype html><style>b{}</style><title>Sign in</title><p>to <b>Acme</b></p><script>x<y</script>";
+        let text = readable(page);
+        assert_eq!(text.split_whitespace().collect::<Vec<_>>(), ["Sign", "in", "to", "Acme"]);
+        assert_eq!(readable(b"a < b"), "a < b");
+    }
+}

@@ -1,0 +1,214 @@
+//! The legacy session: its id and negotiated version, and what it takes to begin it anew
+//! (MCP 2025-11-25, "Session Management").
+
+use crate::jsonrpc::object::{get, string};
+use crate::jsonrpc::{IdKey, Message};
+use crate::transport::metadata::{PROTOCOL_VERSION, SESSION_ID};
+use bytes::Bytes;
+use reqwest::header::{HeaderMap, HeaderValue};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use tokio::task::AbortHandle;
+
+/// The one revision with batches.
+const BATCH_VERSION: &str = "2025-03-26";
+/// Requests of the server without an answer that are remembered.
+const MANY: usize = 10_000;
+
+#[derive(Default)]
+pub(super) struct Session {
+    state: Mutex<State>,
+    /// Held while a lost session is begun anew.
+    pub(super) recovery: tokio::sync::Mutex<()>,
+}
+
+#[derive(Default)]
+struct State {
+    now: Snapshot,
+    /// The client's own `initialize`, to begin again with.
+    initialize: Option<Message>,
+    log_level: Option<Message>,
+    /// By URI.
+    subscriptions: BTreeMap<String, Message>,
+    /// The epoch in which the server asked, by the id it used.
+    server_requests: HashMap<IdKey, u64>,
+    listener: Option<AbortHandle>,
+    own_ids: u64,
+}
+
+/// The session as one request sees it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Snapshot {
+    /// Grows with every session.
+    pub(super) epoch: u64,
+    pub(super) id: Option<HeaderValue>,
+    version: Option<HeaderValue>,
+}
+
+impl Snapshot {
+    /// Adds what every message of a session carries.
+    pub(super) fn put_headers(&self, headers: &mut HeaderMap) {
+        if let Some(id) = &self.id {
+            headers.insert(SESSION_ID, id.clone());
+        }
+        if let Some(version) = &self.version {
+            headers.insert(PROTOCOL_VERSION, version.clone());
+        }
+    }
+
+    /// True where the negotiated revision has batches.
+    pub(super) fn has_batches(&self) -> bool {
+        self.version.as_ref().is_some_and(|version| version == BATCH_VERSION)
+    }
+}
+
+impl Session {
+    pub(super) fn snapshot(&self) -> Snapshot {
+        self.lock().now.clone()
+    }
+
+    /// The answer to `initialize` has come: a new session begins. Returns the one before,
+    /// if it had an id.
+    pub(super) fn establish(
+        &self,
+        initialize: &Message,
+        answer: &Message,
+        headers: &HeaderMap,
+    ) -> Option<Snapshot> {
+        let version = answer.result().and_then(|result| string(get(result, "protocolVersion")?));
+        let mut state = self.lock();
+        let fresh = Snapshot {
+            epoch: state.now.epoch + 1,
+            id: headers.get(SESSION_ID).cloned(),
+            version: version.and_then(|version| HeaderValue::from_str(&version).ok()),
+        };
+        state.initialize = Some(initialize.clone());
+        let before = std::mem::replace(&mut state.now, fresh);
+        before.id.is_some().then_some(before)
+    }
+
+    /// A new handshake of the client: what it had set before is void.
+    pub(super) fn forget_settings(&self) {
+        let mut state = self.lock();
+        state.log_level = None;
+        state.subscriptions.clear();
+    }
+
+    pub(super) fn initialize(&self) -> Option<Message> {
+        self.lock().initialize.clone()
+    }
+
+    /// Remembers what has to be said again in a new session; called once the remote agreed.
+    pub(super) fn remember(&self, request: &Message) {
+        let uri = || string(get(request.params()?, "uri")?).map(|uri| uri.into_owned());
+        match request.method() {
+            "logging/setLevel" => self.lock().log_level = Some(request.clone()),
+            "resources/subscribe" => {
+                if let Some(uri) = uri() {
+                    self.lock().subscriptions.insert(uri, request.clone());
+                }
+            }
+            "resources/unsubscribe" => {
+                if let Some(uri) = uri() {
+                    self.lock().subscriptions.remove(&uri);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// What was remembered, in the order to say it.
+    pub(super) fn remembered(&self) -> Vec<Message> {
+        let state = self.lock();
+        state.log_level.iter().chain(state.subscriptions.values()).cloned().collect()
+    }
+
+    /// An id for a request of the bridge itself.
+    pub(super) fn own_id(&self) -> Bytes {
+        let mut state = self.lock();
+        state.own_ids += 1;
+        format!("\"keyferry-{}-{}\"", std::process::id(), state.own_ids).into()
+    }
+
+    /// The server asks something; the answer belongs to this session only.
+    pub(super) fn asked(&self, id: &Bytes, epoch: u64) {
+        let mut state = self.lock();
+        if state.server_requests.len() < MANY {
+            state.server_requests.insert(IdKey::of(id), epoch);
+        }
+    }
+
+    /// The client answers: true if the session in which it was asked is still there.
+    pub(super) fn may_answer(&self, id: &Bytes) -> bool {
+        let mut state = self.lock();
+        let asked = state.server_requests.remove(&IdKey::of(id));
+        asked.is_some_and(|epoch| epoch == state.now.epoch)
+    }
+
+    /// The task that reads the GET stream; the one before ends.
+    pub(super) fn set_listener(&self, task: Option<AbortHandle>) {
+        let before = std::mem::replace(&mut self.lock().listener, task);
+        if let Some(before) = before {
+            before.abort();
+        }
+    }
+
+    /// Ends the session here; returns it if the remote has to be told.
+    pub(super) fn end(&self) -> Option<Snapshot> {
+        self.set_listener(None);
+        let mut state = self.lock();
+        let now = std::mem::take(&mut state.now);
+        now.id.is_some().then_some(now)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(text: &'static str) -> Message {
+        Message::read(Bytes::from_static(text.as_bytes())).unwrap()
+    }
+
+    fn begin(session: &Session, id: &'static str) -> Option<Snapshot> {
+        let initialize = message(r#"{"jsonrpc":"2.0","id":0,"method":"initialize"}"#);
+        let answer =
+            message(r#"{"jsonrpc":"2.0","id":0,"result":{"protocolVersion":"2025-03-26"}}"#);
+        let headers = HeaderMap::from_iter([(SESSION_ID, HeaderValue::from_static(id))]);
+        session.establish(&initialize, &answer, &headers)
+    }
+
+    #[test]
+    fn an_answer_belongs_to_the_session_in_which_it_was_asked() {
+        let session = Session::default();
+        let id = Bytes::from_static(b"7");
+        assert!(begin(&session, "a").is_none());
+        session.asked(&id, session.snapshot().epoch);
+        assert!(session.may_answer(&id) && !session.may_answer(&id));
+        session.asked(&id, session.snapshot().epoch);
+        assert_eq!(begin(&session, "b").unwrap().id.unwrap(), "a");
+        assert!(!session.may_answer(&id));
+        assert!(session.snapshot().has_batches());
+    }
+
+    #[test]
+    fn settings_are_remembered_until_they_are_taken_back() {
+        let session = Session::default();
+        let subscribe = message(
+            r#"{"jsonrpc":"2.0","id":1,"method":"resources/subscribe","params":{"uri":"a"}}"#,
+        );
+        session.remember(&subscribe);
+        session.remember(&message(
+            r#"{"jsonrpc":"2.0","id":2,"method":"logging/setLevel","params":{"level":"debug"}}"#,
+        ));
+        assert_eq!(session.remembered().len(), 2);
+        session.remember(&message(
+            r#"{"jsonrpc":"2.0","id":3,"method":"resources/unsubscribe","params":{"uri":"a"}}"#,
+        ));
+        assert_eq!(session.remembered()[0].method(), "logging/setLevel");
+    }
+}

@@ -1,0 +1,123 @@
+//! The end: in every state within a second.
+
+use super::Bridge;
+use super::refusal::CLOSED;
+use super::session::Snapshot;
+use crate::jsonrpc::{BridgeError, error_response};
+use std::io;
+use std::time::Duration;
+use tokio::task::JoinHandle;
+
+/// How long requests in flight may still be answered after the end of the input.
+const GRACE: Duration = Duration::from_millis(450);
+/// How long the remote may take to hear that the session ends.
+const GOODBYE: Duration = Duration::from_millis(250);
+/// How long the client may take to read the last lines.
+const LAST_LINES: Duration = Duration::from_millis(100);
+
+/// Why the bridge ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// The client closed its end of standard input.
+    InputClosed,
+    /// Nobody reads standard output any more.
+    OutputClosed,
+    /// SIGTERM, or what stands for it.
+    Terminated,
+    /// SIGINT.
+    Interrupted,
+}
+
+/// Resolves when something other than the end of the input asks the bridge to end.
+pub(super) async fn asked_to_end(writer: JoinHandle<io::Result<()>>) -> Ended {
+    tokio::select! {
+        ended = signal() => ended,
+        _ = writer => Ended::OutputClosed,
+        () = output_closed() => Ended::OutputClosed,
+    }
+}
+
+#[cfg(unix)]
+async fn output_closed() {
+    super::unix::stdout_closed().await;
+}
+
+#[cfg(not(unix))]
+async fn output_closed() {
+    // Seen at the next write.
+    std::future::pending().await
+}
+
+#[cfg(unix)]
+async fn signal() -> Ended {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::hangup()),
+    ) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => Ended::Terminated,
+        _ = hangup.recv() => Ended::Terminated,
+        _ = interrupt.recv() => Ended::Interrupted,
+    }
+}
+
+#[cfg(windows)]
+async fn signal() -> Ended {
+    use tokio::signal::windows::{ctrl_break, ctrl_c, ctrl_close};
+    let (Ok(mut c), Ok(mut brk), Ok(mut close)) = (ctrl_c(), ctrl_break(), ctrl_close()) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = c.recv() => Ended::Interrupted,
+        _ = brk.recv() => Ended::Terminated,
+        _ = close.recv() => Ended::Terminated,
+    }
+}
+
+impl Bridge {
+    /// Lets what is nearly done be done, answers the rest, and takes leave of the remote.
+    pub(super) async fn finish(
+        &self,
+        ended: Ended,
+        mut sooner: impl Future<Output = Ended> + Unpin,
+    ) {
+        if ended == Ended::InputClosed && !self.pending.is_empty() {
+            tokio::select! {
+                () = self.all_answered() => {}
+                () = tokio::time::sleep(GRACE) => {}
+                _ = &mut sooner => {}
+            }
+        }
+        let error = BridgeError::new(CLOSED, "keyferry was asked to end before the answer came");
+        for ticket in self.pending.all() {
+            // Each aborted: nothing may still write for it.
+            self.pending.cancel(&ticket.id);
+            let _ = self.outbox.try_send(error_response(Some(&ticket.id), &error));
+        }
+        let session = self.session.end();
+        if ended != Ended::OutputClosed {
+            self.outbox.flushed(LAST_LINES).await;
+        }
+        if let Some(session) = session {
+            let _ = tokio::time::timeout(GOODBYE, self.delete(&session)).await;
+        }
+    }
+
+    async fn all_answered(&self) {
+        while !self.pending.is_empty() {
+            self.pending.fewer().await;
+        }
+    }
+
+    /// Ends a session at the remote; 405 is fine, and so is any other answer.
+    pub(super) async fn delete(&self, session: &Snapshot) {
+        let Some(credential) = self.authorization.known() else { return };
+        let mut headers = credential.headers.clone();
+        session.put_headers(&mut headers);
+        let _ = self.remote.delete(headers).await;
+    }
+}

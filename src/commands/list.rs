@@ -1,0 +1,73 @@
+//! `keyferry list`: what the vault holds, from the clear headers alone.
+
+use super::{print, say, utc};
+use crate::cli::ListArgs;
+use crate::config;
+use crate::failure::Failure;
+use crate::vault::{Header, Vault};
+use serde_json::{Value, json};
+
+pub(super) fn list(args: &ListArgs) -> Result<(), Failure> {
+    let vault = Vault::new(config::vault(false)?);
+    let mut records = vault.list()?;
+    records.retain(|header| header.remote.is_some());
+    records.sort_by(|one, other| (&one.remote, &one.account).cmp(&(&other.remote, &other.account)));
+    if args.json {
+        let rows: Vec<_> = records.iter().map(row).collect();
+        return print(&format!("{:#}\n", Value::from(rows)));
+    }
+    if records.is_empty() {
+        say("the vault holds no credentials; teach it one: keyferry login <URL> --with api-key");
+        return Ok(());
+    }
+    print(&table(&records))
+}
+
+fn row(header: &Header) -> Value {
+    json!({
+        "remote": header.remote,
+        "account": header.account,
+        "kind": header.kind,
+        "identity": null,
+        "scopes": [],
+        "expiresAt": null,
+        "issuer": null,
+        "details": header.details,
+        "updatedAt": utc(header.updated_at),
+        "vault": header.sealed.as_ref().map(|sealed| &sealed.source),
+    })
+}
+
+fn table(records: &[Header]) -> String {
+    let mut rows =
+        vec![["REMOTE", "ACCOUNT", "KIND", "DETAILS", "VAULT", "UPDATED"].map(str::to_owned)];
+    for header in records {
+        rows.push([
+            header.remote.clone().unwrap_or_default(),
+            header.account.clone().unwrap_or_default(),
+            header.kind.clone(),
+            details(header),
+            header.sealed.as_ref().map_or("-", |sealed| &sealed.source).to_owned(),
+            utc(header.updated_at),
+        ]);
+    }
+    let widths: [usize; 6] = std::array::from_fn(|column| {
+        rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)
+    });
+    let mut text = String::new();
+    for row in rows {
+        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
+        text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+fn details(header: &Header) -> String {
+    let text = |name: &str| header.details.get(name).and_then(Value::as_str);
+    match (text("header"), text("scheme")) {
+        (Some(name), Some(scheme)) => format!("{name}: {scheme} ..."),
+        (Some(name), None) => format!("{name}: ..."),
+        _ => "-".into(),
+    }
+}

@@ -1,0 +1,133 @@
+//! `keyferry login`: teaches the vault how to authenticate, after asking the remote.
+
+use super::verify::{self, Verified};
+use super::{ask, keychain_deadline, say};
+use crate::authorization::{ApiKeyRecord, Authorization, Kind, Plan, Remote, record_header};
+use crate::cli::LoginArgs;
+use crate::config;
+use crate::credential::api_key::Placement;
+use crate::failure::{Exit, Failure};
+use crate::http::ClientCell;
+use crate::secret::{Redactor, Secret};
+use crate::transport::StreamableHttp;
+use crate::vault::Vault;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long another keyferry may hold the record.
+const LOCK: Duration = Duration::from_secs(30);
+/// Largest answer read while verifying, in bytes.
+const LARGEST_ANSWER: usize = 16 * 1024 * 1024;
+
+pub(super) async fn login(args: &LoginArgs) -> Result<(), Failure> {
+    let redactor = Arc::new(Redactor::default());
+    let remote = config::remote(&args.remote)?;
+    let mut plan = config::plan(&args.credential, &redactor)?;
+    let kind = kind(&plan)?;
+    let vault = Vault::new(config::vault(true)?);
+    // Before anyone types a key: one that could not be kept would be typed in vain.
+    if kind == Kind::ApiKey && !vault.lasting(keychain_deadline()).await? {
+        return Err(lost_at_exit());
+    }
+    let record = api_key(kind, &mut plan, &remote, &redactor)?;
+    if !args.no_verify {
+        let authorization = Authorization::new(
+            vault.clone(),
+            remote.clone(),
+            verification_plan(kind, plan, record.as_ref()),
+            redactor,
+            keychain_deadline(),
+        );
+        let client = Arc::new(ClientCell::new(config::client(&args.network, &remote)));
+        let endpoint = StreamableHttp::new(
+            client,
+            remote.url().clone(),
+            LARGEST_ANSWER,
+            Some(config::positive(args.network.headers_timeout).unwrap_or(verify::PATIENCE)),
+        );
+        report(&verify::verify(&endpoint, &authorization).await?, &remote, kind);
+    }
+    store(&vault, &remote, kind, record.as_ref()).await?;
+    say(&format!("stored: {kind} for {remote} (account {})", remote.account()));
+    Ok(())
+}
+
+fn kind(plan: &Plan) -> Result<Kind, Failure> {
+    match plan.kind {
+        Some(kind) => Ok(kind),
+        None if plan.key.is_some() || plan.placement.is_some() => Ok(Kind::ApiKey),
+        None => Err(Failure::new(Exit::Usage, "login needs to know the kind of credential")
+            .hint("--with api-key, or --with none for a remote that needs no credential")),
+    }
+}
+
+fn lost_at_exit() -> Failure {
+    Failure::new(Exit::Vault, "there is no keychain here, so the credential would be lost at once")
+        .hint("KEYFERRY_VAULT=passphrase with KEYFERRY_PASSPHRASE_FILE=PATH seals it with a passphrase")
+        .hint("KEYFERRY_VAULT=plaintext keeps the key of the vault in a file beside it")
+        .hint("or give the key to each run: keyferry <URL> --with api-key --secret-env VAR")
+}
+
+fn api_key(
+    kind: Kind,
+    plan: &mut Plan,
+    remote: &Remote,
+    redactor: &Redactor,
+) -> Result<Option<ApiKeyRecord>, Failure> {
+    if kind == Kind::None {
+        return Ok(None);
+    }
+    let key = match plan.key.take() {
+        Some(key) => key,
+        None => ask::secret(&format!("API key for {remote}: "))?,
+    };
+    redactor.learn(key.expose());
+    let usage =
+        |error: crate::credential::api_key::KeyError| Failure::new(Exit::Usage, error.to_string());
+    let placement = match plan.placement.take() {
+        Some(placement) => placement,
+        None => Placement::new(None, None).map_err(usage)?,
+    };
+    placement.header(&key).map_err(usage)?;
+    Ok(Some(ApiKeyRecord { placement, key }))
+}
+
+/// The credential to try, independent of what is stored already.
+fn verification_plan(kind: Kind, plan: Plan, record: Option<&ApiKeyRecord>) -> Plan {
+    Plan {
+        kind: Some(kind),
+        placement: record.map(|record| record.placement.clone()),
+        key: record.map(|record| record.key.clone()),
+        headers: plan.headers,
+    }
+}
+
+fn report(verified: &Verified, remote: &Remote, kind: Kind) {
+    let tools = match verified.tools {
+        Some(1) => "1 tool".to_owned(),
+        Some(count) => format!("{count} tools"),
+        None => "no list of tools".to_owned(),
+    };
+    say(&format!("verified: {remote} answers as {} and shows {tools}", verified.server));
+    if kind == Kind::ApiKey && verified.open {
+        say(&format!(
+            "note: {remote} answers the same without a key, so this does not prove that the key is right"
+        ));
+    }
+}
+
+async fn store(
+    vault: &Vault,
+    remote: &Remote,
+    kind: Kind,
+    record: Option<&ApiKeyRecord>,
+) -> Result<(), Failure> {
+    let key = remote.record();
+    let details = record.map_or_else(BTreeMap::new, ApiKeyRecord::details);
+    let payload = record.map_or_else(|| Secret::new(Vec::new()), ApiKeyRecord::payload);
+    let header = record_header(kind, remote, details, config::now());
+    let _lock = vault.lock(&key, LOCK).await?;
+    vault.write(&key, header, &payload, keychain_deadline()).await?;
+    Ok(())
+}

@@ -1,0 +1,83 @@
+//! `keyferry run`: the bridge.
+
+use crate::authorization::Authorization;
+use crate::bridge::{self, Ended, Settings, ToolFilter};
+use crate::cli::RunArgs;
+use crate::config;
+use crate::failure::{Exit, Failure};
+use crate::http::ClientCell;
+use crate::jsonrpc::BridgeError;
+use crate::secret::Redactor;
+use crate::transport::StreamableHttp;
+use crate::vault::Vault;
+use std::io::IsTerminal;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long the keychain may take before a request is answered with -31008.
+const KEYCHAIN: Duration = Duration::from_secs(3);
+const DEFAULT_MAX_MESSAGE: usize = 256 * 1024 * 1024;
+/// Codes for a start that fails.
+const SIGN_IN_NEEDED: i32 = -31001;
+const UNREACHABLE: i32 = -31002;
+const VAULT: i32 = -31008;
+
+pub(super) async fn run(args: &RunArgs) -> Result<(), Failure> {
+    let settings = match settings(args) {
+        Ok(settings) => settings,
+        Err((code, failure)) => return refuse(code, failure).await,
+    };
+    match bridge::run(settings).await {
+        Ok(Ended::Interrupted) => Err(Failure::new(Exit::Interrupted, "interrupted")),
+        Ok(_) => Ok(()),
+        Err(error) => {
+            Err(Failure::new(Exit::Failed, format!("cannot read standard input: {error}")))
+        }
+    }
+}
+
+fn settings(args: &RunArgs) -> Result<Settings, (i32, Failure)> {
+    let redactor = Arc::new(Redactor::default());
+    let remote = config::remote(&args.remote).map_err(|failure| (UNREACHABLE, failure))?;
+    let plan =
+        config::plan(&args.credential, &redactor).map_err(|failure| (SIGN_IN_NEEDED, failure))?;
+    let vault = config::vault(false).map_err(|failure| (VAULT, failure))?;
+    let client = Arc::new(ClientCell::new(config::client(&args.network, &remote)));
+    ClientCell::prepare(&client);
+    Ok(Settings {
+        remote: StreamableHttp::new(
+            client,
+            remote.url().clone(),
+            args.max_message,
+            config::positive(args.network.headers_timeout),
+        ),
+        authorization: Authorization::new(Vault::new(vault), remote, plan, redactor, KEYCHAIN),
+        tools: ToolFilter {
+            allow: args.allow_tool.clone(),
+            ignore: args.ignore_tool.clone(),
+            read_only: args.read_only,
+        },
+        timeout: config::positive(args.timeout),
+        max_message: args.max_message,
+    })
+}
+
+/// A start that fails is told to the client, which shows its person nothing else, and then
+/// to whoever reads stderr.
+async fn refuse(code: i32, failure: Failure) -> Result<(), Failure> {
+    if !std::io::stdin().is_terminal() {
+        let mut error = BridgeError::new(code, failure.message.clone());
+        error.hint = failure.hints.first().cloned();
+        // Without standard input there is no client to tell.
+        let _ = bridge::refuse(&error, DEFAULT_MAX_MESSAGE).await;
+    }
+    Err(failure)
+}
+
+/// Answers the client of a `run` whose command line makes no sense.
+pub async fn refuse_command_line(what: &str) {
+    let message = format!("keyferry was started with a wrong command line: {what}");
+    let failure = Failure::new(Exit::Usage, message).hint("keyferry --help");
+    // The caller has told stderr already.
+    let _ = refuse(UNREACHABLE, failure).await;
+}

@@ -1,0 +1,257 @@
+//! Asks a remote whether it takes a credential, by a real MCP conversation: a status alone
+//! says little, as some servers answer 200 and a text saying that authentication is required.
+
+use crate::authorization::{Authorization, AuthorizationError, Origin};
+use crate::failure::{Exit, Failure};
+use crate::jsonrpc::object::{Items, find, get, string};
+use crate::jsonrpc::{Kind, Line, Message, same_id};
+use crate::transport::metadata::{METHOD, PROTOCOL_VERSION, SESSION_ID};
+use crate::transport::{Content, Reply, SendFailure, StreamableHttp};
+use bytes::Bytes;
+use reqwest::header::{HeaderMap, HeaderValue};
+use std::time::Duration;
+
+/// How long the remote may take for each answer.
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+
+const INITIALIZE: &str = concat!(
+    r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","#,
+    r#""capabilities":{},"clientInfo":{"name":"keyferry","version":""#,
+    env!("CARGO_PKG_VERSION"),
+    r#""}}}"#
+);
+const INITIALIZED: &str = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
+const LIST: &str = r#"{"jsonrpc":"2.0","id":2,"method":"tools/list","params":{}}"#;
+const MODERN: &str = "2026-07-28";
+
+/// What the remote said of itself.
+pub(super) struct Verified {
+    /// Name and version, fit to show.
+    pub(super) server: String,
+    /// Tools on the first page of the list; none where there is no list.
+    pub(super) tools: Option<usize>,
+    /// It answers without any credential, too.
+    pub(super) open: bool,
+}
+
+/// Talks to the remote with the credential, then once without.
+///
+/// # Errors
+/// A [`Failure`] that says what the remote said: sign-in needed where it refused.
+pub(super) async fn verify(
+    endpoint: &StreamableHttp,
+    authorization: &Authorization,
+) -> Result<Verified, Failure> {
+    let credential = authorization.credential().await.map_err(from_authorization)?;
+    let probe = Probe { endpoint, authorization };
+    let (server, tools) = probe.converse(&credential.headers).await?;
+    let open = probe.converse(&HeaderMap::new()).await.is_ok();
+    Ok(Verified { server, tools, open })
+}
+
+fn from_authorization(error: AuthorizationError) -> Failure {
+    match error {
+        AuthorizationError::SignInNeeded { message, hint } => {
+            Failure::new(Exit::SignInNeeded, message).hint(hint)
+        }
+        AuthorizationError::Vault(error) => error.into(),
+    }
+}
+
+struct Probe<'a> {
+    endpoint: &'a StreamableHttp,
+    authorization: &'a Authorization,
+}
+
+impl Probe<'_> {
+    /// Handshake and list of tools, first as a legacy client, then as a modern one.
+    async fn converse(&self, headers: &HeaderMap) -> Result<(String, Option<usize>), Failure> {
+        let reply = self.post(INITIALIZE.into(), headers.clone()).await?;
+        if reply.status == 400 || reply.status == 404 || reply.status == 405 {
+            return match self.converse_modern(headers).await {
+                Err(failure) if failure.exit == Exit::Network => {
+                    Err(self.refused(reply.status.as_u16(), &reply.body.refusal().await))
+                }
+                other => other,
+            };
+        }
+        let mut headers = headers.clone();
+        if let Some(id) = reply.headers.get(SESSION_ID) {
+            headers.insert(SESSION_ID, id.clone());
+        }
+        let answer = self.answer(reply, b"1").await?;
+        let result = answer.result().unwrap_or_default();
+        let version = get(result, "protocolVersion").and_then(string);
+        let Some(version) = version.and_then(|version| HeaderValue::from_str(&version).ok()) else {
+            return Err(self.no_handshake(&answer));
+        };
+        headers.insert(PROTOCOL_VERSION, version);
+        let server = self.server(get(result, "serverInfo"));
+        let tools = self.tools(result, &headers).await;
+        if headers.contains_key(SESSION_ID) {
+            let _ =
+                tokio::time::timeout(Duration::from_secs(2), self.endpoint.delete(headers)).await;
+        }
+        Ok((server, tools?))
+    }
+
+    async fn tools(&self, result: &[u8], headers: &HeaderMap) -> Result<Option<usize>, Failure> {
+        let told = self.post(INITIALIZED.into(), headers.clone()).await?;
+        told.body.discard().await;
+        if get(result, "capabilities").and_then(|all| get(all, "tools")).is_none() {
+            return Ok(None);
+        }
+        let reply = self.post(LIST.into(), headers.clone()).await?;
+        let answer = self.answer(reply, b"2").await?;
+        self.count(&answer).map(Some)
+    }
+
+    async fn converse_modern(
+        &self,
+        headers: &HeaderMap,
+    ) -> Result<(String, Option<usize>), Failure> {
+        let discovered = self.ask_modern("server/discover", headers).await?;
+        let result = discovered.result().unwrap_or_default();
+        if get(result, "supportedVersions").is_none() {
+            return Err(self.no_handshake(&discovered));
+        }
+        let info =
+            get(result, "_meta").and_then(|meta| get(meta, "io.modelcontextprotocol/serverInfo"));
+        let server = self.server(info);
+        let offers_tools = get(result, "capabilities").and_then(|all| get(all, "tools")).is_some();
+        if !offers_tools {
+            return Ok((server, None));
+        }
+        let listed = self.ask_modern("tools/list", headers).await?;
+        Ok((server, Some(self.count(&listed)?)))
+    }
+
+    async fn ask_modern(
+        &self,
+        method: &'static str,
+        headers: &HeaderMap,
+    ) -> Result<Message, Failure> {
+        let text = format!(
+            concat!(
+                r#"{{"jsonrpc":"2.0","id":3,"method":"{}","params":{{"_meta":{{"#,
+                r#""io.modelcontextprotocol/protocolVersion":"{}","#,
+                r#""io.modelcontextprotocol/clientInfo":{{"name":"keyferry","version":"{}"}},"#,
+                r#""io.modelcontextprotocol/clientCapabilities":{{}}}}}}}}"#
+            ),
+            method,
+            MODERN,
+            env!("CARGO_PKG_VERSION")
+        );
+        let mut headers = headers.clone();
+        headers.insert(PROTOCOL_VERSION, HeaderValue::from_static(MODERN));
+        headers.insert(METHOD, HeaderValue::from_static(method));
+        let reply = self.post(text.into(), headers).await?;
+        self.answer(reply, b"3").await
+    }
+
+    async fn post(&self, text: Bytes, headers: HeaderMap) -> Result<Reply, Failure> {
+        let remote = self.authorization.remote();
+        let reply = self.endpoint.post(text, headers).await.map_err(|failure| {
+            let why = self.authorization.clean(&failure.to_string());
+            let message = format!("cannot verify the credential at {remote}: {why}");
+            match failure {
+                SendFailure::Redirected { .. } => self.wrong_credential(message),
+                _ => Failure::new(Exit::Network, message)
+                    .hint("check the URL and the network, or store it without asking: --no-verify"),
+            }
+        })?;
+        if reply.status == 401 || reply.status == 403 {
+            let status = reply.status.as_u16();
+            return Err(self.not_taken(status, &reply.body.refusal().await));
+        }
+        Ok(reply)
+    }
+
+    /// The response with this id.
+    async fn answer(&self, reply: Reply, id: &[u8]) -> Result<Message, Failure> {
+        let status = reply.status.as_u16();
+        if !reply.status.is_success() {
+            return Err(self.refused(status, &reply.body.refusal().await));
+        }
+        let pick = |text: Bytes| {
+            let messages = Line::read(text).map(Line::into_messages).unwrap_or_default();
+            messages.into_iter().find(|message| {
+                message.kind() == Kind::Response
+                    && message.id().is_none_or(|found| same_id(&found, id))
+            })
+        };
+        if reply.content != Content::EventStream {
+            let body = reply.body.refusal().await;
+            return pick(body.clone()).ok_or_else(|| self.not_taken(status, &body));
+        }
+        let mut stream = reply.body.events();
+        let read = async {
+            while let Ok(Some(event)) = stream.next().await {
+                if let Some(answer) = pick(event.data) {
+                    return Some(answer);
+                }
+            }
+            None
+        };
+        let answer = tokio::time::timeout(PATIENCE, read).await.ok().flatten();
+        answer.ok_or_else(|| self.refused(status, b"its stream ended without an answer"))
+    }
+
+    fn count(&self, answer: &Message) -> Result<usize, Failure> {
+        let list = answer.result().and_then(|result| Some((result, find(result, 0, "tools")?)));
+        let items = list.and_then(|(result, range)| Items::array(result, range.start).ok());
+        match items {
+            Some(items) => Ok(items.count()),
+            None => Err(self.no_handshake(answer)),
+        }
+    }
+
+    fn server(&self, info: Option<&[u8]>) -> String {
+        let member =
+            |name: &str| info.and_then(|info| string(get(info, name)?)).unwrap_or_default();
+        let text = self.authorization.clean(&format!("{} {}", member("name"), member("version")));
+        if text.is_empty() { "a server without a name".into() } else { text }
+    }
+
+    /// 401, 403, or a 200 with something that is no MCP.
+    fn not_taken(&self, status: u16, body: &[u8]) -> Failure {
+        let remote = self.authorization.remote();
+        let origin = self.authorization.known().map_or(Origin::Nothing, |one| one.origin);
+        let what = match (status, origin) {
+            (401 | 403, Origin::Nothing) => "wants a credential",
+            (401 | 403, _) => "refused the credential",
+            _ => "answered with something that is no MCP message",
+        };
+        self.wrong_credential(format!("{remote} {what} (HTTP status {status}){}", self.said(body)))
+    }
+
+    fn no_handshake(&self, answer: &Message) -> Failure {
+        let remote = self.authorization.remote();
+        let content = answer.error().or(answer.result()).unwrap_or_default();
+        self.wrong_credential(format!(
+            "{remote} did not take the conversation up{}",
+            self.said(content)
+        ))
+    }
+
+    fn wrong_credential(&self, message: String) -> Failure {
+        Failure::new(Exit::SignInNeeded, message)
+            .hint("nothing was stored; check the key, its header (--key-header, --key-scheme) and the URL")
+            .hint("to store it without asking the remote: --no-verify")
+    }
+
+    fn refused(&self, status: u16, body: &[u8]) -> Failure {
+        let remote = self.authorization.remote();
+        let message = format!(
+            "{remote} does not answer as an MCP server (HTTP status {status}){}",
+            self.said(body)
+        );
+        Failure::new(Exit::Network, message)
+            .hint("check the URL; to store it without asking: --no-verify")
+    }
+
+    fn said(&self, body: &[u8]) -> String {
+        let text = self.authorization.clean(&String::from_utf8_lossy(body));
+        if text.is_empty() { String::new() } else { format!(": {text}") }
+    }
+}

@@ -1,0 +1,191 @@
+//! Flags and environment -> what is meant. The only reader of the environment.
+
+mod headers;
+
+use crate::authorization::{Kind, Plan, Remote, RemoteError};
+use crate::cli::{CredentialArgs, LogArgs, NetworkArgs, RemoteArgs, WithArg};
+use crate::credential::api_key::Placement;
+use crate::failure::{Exit, Failure};
+use crate::http::{ClientSettings, is_loopback};
+use crate::secret::{Redactor, Secret};
+use crate::vault::{KeySource, PassphraseFrom, Settings as VaultSettings};
+use directories::{BaseDirs, ProjectDirs};
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// A variable of the environment; an empty one counts as unset.
+#[expect(clippy::disallowed_methods, reason = "the one reader of the environment")]
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Seconds since 1970, read once at the edge.
+#[expect(clippy::disallowed_methods, reason = "the one reader of the clock")]
+pub fn now() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs())
+}
+
+/// The remote that the arguments name.
+///
+/// # Errors
+/// A usage failure for an unusable URL.
+pub fn remote(args: &RemoteArgs) -> Result<Remote, Failure> {
+    Remote::new(&args.url, &args.account, args.allow_http).map_err(|error| {
+        let failure = Failure::new(Exit::Usage, error.to_string());
+        match error {
+            RemoteError::NoUrl(_) => failure.hint("keyferry https://example.com/mcp"),
+            RemoteError::Credentials => failure.hint(
+                "take them out of the URL and teach them: keyferry login <URL> --with api-key",
+            ),
+            RemoteError::Clear(_) => {
+                failure.hint("use https, or add --allow-http if you trust the network")
+            }
+        }
+    })
+}
+
+/// Where the vault is and what opens it.
+///
+/// # Errors
+/// A usage failure for an unknown `KEYFERRY_VAULT`, or where no home can be found.
+pub fn vault(interactive: bool) -> Result<VaultSettings, Failure> {
+    let data = data_directory()?;
+    let source = match variable("KEYFERRY_VAULT").as_deref() {
+        None | Some("keychain") => KeySource::Keychain,
+        Some("passphrase") => KeySource::Passphrase(passphrase(interactive)),
+        Some("memory") => KeySource::Memory,
+        Some("plaintext") => KeySource::Plaintext,
+        Some(other) => {
+            let message = format!("KEYFERRY_VAULT is '{other}'");
+            return Err(Failure::new(Exit::Usage, message)
+                .hint("KEYFERRY_VAULT is one of keychain, passphrase, memory, plaintext"));
+        }
+    };
+    Ok(VaultSettings {
+        directory: data.join("vault"),
+        locks: data.join("locks"),
+        source,
+        service: "keyferry".into(),
+    })
+}
+
+fn passphrase(interactive: bool) -> PassphraseFrom {
+    if let Some(path) = variable("KEYFERRY_PASSPHRASE_FILE") {
+        return PassphraseFrom::File(path.into());
+    }
+    if let Some(command) = variable("KEYFERRY_PASSPHRASE_COMMAND") {
+        return PassphraseFrom::Command(command);
+    }
+    if let Some(passphrase) = variable("KEYFERRY_PASSPHRASE") {
+        return PassphraseFrom::Given(Secret::new(passphrase));
+    }
+    if interactive && std::io::stdin().is_terminal() {
+        return PassphraseFrom::Ask(|| {
+            rpassword::prompt_password("passphrase of the keyferry vault: ").map(Secret::new)
+        });
+    }
+    PassphraseFrom::Nowhere
+}
+
+fn data_directory() -> Result<PathBuf, Failure> {
+    if let Some(home) = variable("KEYFERRY_HOME") {
+        return Ok(home.into());
+    }
+    // Clients packaged as MSIX show their children a private copy of AppData.
+    let found = if cfg!(windows) {
+        BaseDirs::new().map(|base| base.home_dir().join(".keyferry"))
+    } else {
+        ProjectDirs::from("", "", "keyferry").map(|project| project.data_dir().to_owned())
+    };
+    found.ok_or_else(|| {
+        Failure::new(Exit::Failed, "this user has no home directory")
+            .hint("set KEYFERRY_HOME to a directory of your own")
+    })
+}
+
+/// What the credential flags ask for.
+///
+/// # Errors
+/// A usage failure that names the flag or reference at fault.
+pub fn plan(args: &CredentialArgs, redactor: &Redactor) -> Result<Plan, Failure> {
+    let placed = args.key_header.is_some() || args.key_scheme.is_some();
+    let placement = Placement::new(args.key_header.as_deref(), args.key_scheme.as_deref())
+        .map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
+    let kind = args.with.map(|with| match with {
+        WithArg::ApiKey => Kind::ApiKey,
+        WithArg::None => Kind::None,
+    });
+    let key = secret(args.secret_env.as_deref(), args.secret_file.as_deref())?;
+    if kind == Some(Kind::None) && (key.is_some() || placed) {
+        return Err(Failure::new(Exit::Usage, "--with none takes no key"));
+    }
+    if let Some(key) = &key {
+        redactor.learn(key.expose());
+    }
+    let headers = headers::templates(&args.header, &args.header_file, redactor)?;
+    Ok(Plan { kind, placement: placed.then_some(placement), key, headers })
+}
+
+/// The secret that `--secret-env` or `--secret-file` names.
+///
+/// # Errors
+/// A usage failure if it is not there, empty, or a placeholder that was left unfilled.
+pub fn secret(name: Option<&str>, file: Option<&Path>) -> Result<Option<Secret<String>>, Failure> {
+    let value = match (name, file) {
+        (Some(name), _) => variable(name).ok_or_else(|| {
+            Failure::new(
+                Exit::Usage,
+                format!("the environment variable {name} of --secret-env is not set"),
+            )
+        })?,
+        (None, Some(path)) => read(path, "--secret-file")?,
+        (None, None) => return Ok(None),
+    };
+    let value = value.trim_end_matches(['\r', '\n']).to_owned();
+    if value.is_empty() {
+        return Err(Failure::new(Exit::Usage, "the secret is empty"));
+    }
+    if let Some(placeholder) = headers::unfilled(&value) {
+        let message =
+            format!("the secret is the placeholder {placeholder}, which the client left unfilled");
+        return Err(Failure::new(Exit::Usage, message).hint("fill it in the client's settings"));
+    }
+    Ok(Some(Secret::new(value)))
+}
+
+fn read(path: &Path, what: &str) -> Result<String, Failure> {
+    std::fs::read_to_string(path).map_err(|error| {
+        Failure::new(Exit::Usage, format!("cannot read {what} {}: {error}", path.display()))
+    })
+}
+
+/// How the client for `remote` is built.
+pub fn client(args: &NetworkArgs, remote: &Remote) -> ClientSettings {
+    ClientSettings {
+        tls: remote.url().scheme() == "https",
+        loopback: is_loopback(remote.url()),
+        ca_cert: args.ca_cert.clone(),
+        connect_timeout: Duration::from_secs_f64(args.connect_timeout),
+        body_timeout: positive(args.body_timeout),
+        ipv4_only: args.ipv4,
+        cookies: !args.disable_cookies,
+    }
+}
+
+/// Zero means no limit, as in mcp-remote.
+pub fn positive(seconds: Option<f64>) -> Option<Duration> {
+    seconds.filter(|seconds| *seconds > 0.0).map(Duration::from_secs_f64)
+}
+
+/// The level from flags, else from `KEYFERRY_LOG`, else `default`; and the log file.
+pub fn logging(args: &LogArgs, default: tracing::Level) -> (tracing::Level, Option<PathBuf>) {
+    let level = match args {
+        LogArgs { debug: true, .. } => Some(tracing::Level::DEBUG),
+        LogArgs { silent: true, .. } => Some(tracing::Level::ERROR),
+        LogArgs { log_level, .. } => *log_level,
+    };
+    let from_environment = || variable("KEYFERRY_LOG").and_then(|level| level.parse().ok());
+    (level.or_else(from_environment).unwrap_or(default), args.log_file.clone())
+}

@@ -1,0 +1,157 @@
+//! `--header` and `--header-file`.
+
+use super::{read, variable};
+use crate::authorization::{HeaderPart, HeaderTemplate};
+use crate::credential::template::{Part, parse};
+use crate::failure::{Exit, Failure};
+use crate::secret::{Redactor, Secret};
+use reqwest::header::HeaderName;
+use std::path::{Path, PathBuf};
+
+/// Headers that belong to the transport.
+const RESERVED: [&str; 12] = [
+    "accept",
+    "connection",
+    "content-length",
+    "content-type",
+    "host",
+    "last-event-id",
+    "mcp-method",
+    "mcp-name",
+    "mcp-protocol-version",
+    "mcp-session-id",
+    "te",
+    "transfer-encoding",
+];
+
+/// The headers of the flags, with variables and files filled in; named secrets stay named.
+pub(super) fn templates(
+    lines: &[String],
+    files: &[PathBuf],
+    redactor: &Redactor,
+) -> Result<Vec<HeaderTemplate>, Failure> {
+    let mut templates = Vec::new();
+    for path in files {
+        for line in read(path, "--header-file")?.lines().map(str::trim) {
+            if !line.is_empty() && !line.starts_with('#') {
+                templates.push(template(line, redactor)?);
+            }
+        }
+    }
+    for line in lines {
+        let template = template(line, redactor)?;
+        warn_of_literal(line, &template.name);
+        templates.push(template);
+    }
+    Ok(templates)
+}
+
+fn template(line: &str, redactor: &Redactor) -> Result<HeaderTemplate, Failure> {
+    let usage = |message: String| Failure::new(Exit::Usage, message).hint("--header 'Name: value'");
+    let Some((name, value)) = line.split_once(':') else {
+        // Without its name, a value may be a secret: it is not shown.
+        return Err(usage("a --header has no colon between its name and its value".into()));
+    };
+    let name = HeaderName::from_bytes(name.trim().as_bytes())
+        .map_err(|_| usage("a --header has a name that is no HTTP header name".into()))?;
+    if RESERVED.contains(&name.as_str()) {
+        return Err(usage(format!("the header {name} belongs to the protocol and cannot be set")));
+    }
+    let parts =
+        parse(value.trim()).map_err(|error| usage(format!("in the header {name}: {error}")))?;
+    let parts = parts.into_iter().map(|part| filled(part, &name, redactor));
+    Ok(HeaderTemplate { parts: parts.collect::<Result<_, _>>()?, name })
+}
+
+fn filled(part: Part, name: &HeaderName, redactor: &Redactor) -> Result<HeaderPart, Failure> {
+    let text = match part {
+        Part::Vault(secret) => return Ok(HeaderPart::Vault(secret)),
+        Part::Text(text) => {
+            // "Bearer " is no secret, what follows it may be one.
+            redactor.learn(text.rsplit(' ').next().unwrap_or_default());
+            return Ok(HeaderPart::Text(Secret::new(text)));
+        }
+        Part::Variable(variable_name) => variable(&variable_name).ok_or_else(|| {
+            let message = format!(
+                "the header {name} needs the environment variable {variable_name}, which is not set"
+            );
+            Failure::new(Exit::Usage, message).hint(format!(
+                "set {variable_name}, or keep the value in the vault: keyferry secret set {}",
+                variable_name.to_lowercase()
+            ))
+        })?,
+        Part::File(path) => {
+            let text = read(Path::new(&path), &format!("the file of the header {name}"))?;
+            text.trim_end_matches(['\r', '\n']).to_owned()
+        }
+    };
+    if let Some(placeholder) = unfilled(&text) {
+        let message = format!(
+            "the header {name} got the placeholder {placeholder}, which the client left unfilled"
+        );
+        return Err(Failure::new(Exit::Usage, message).hint("fill it in the client's settings"));
+    }
+    redactor.learn(&text);
+    Ok(HeaderPart::Text(Secret::new(text)))
+}
+
+/// A `${...}` that is all of a value: what a client passes on when a setting is empty.
+pub(super) fn unfilled(value: &str) -> Option<&str> {
+    let value = value.trim();
+    (value.starts_with("${") && value.ends_with('}') && value.find('}') == Some(value.len() - 1))
+        .then_some(value)
+}
+
+fn warn_of_literal(line: &str, name: &HeaderName) {
+    let secretive = ["auth", "key", "token", "secret", "cookie"]
+        .iter()
+        .any(|word| name.as_str().contains(word));
+    if secretive && !line.contains("${") {
+        tracing::warn!(
+            header = name.as_str(),
+            "its value stands in the command line, where every process can read it; keep it in the vault and write ${{vault:NAME}}"
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn value(line: &str) -> Result<(String, String), String> {
+        let template = template(line, &Redactor::default()).map_err(|failure| failure.message)?;
+        let text = template.parts.iter().map(|part| match part {
+            HeaderPart::Text(text) => text.expose().clone(),
+            HeaderPart::Vault(name) => format!("<{name}>"),
+        });
+        Ok((template.name.to_string(), text.collect()))
+    }
+
+    #[test]
+    fn a_header_is_read_with_and_without_a_space() {
+        let expected = Ok(("x-key".to_owned(), "a: b".to_owned()));
+        assert_eq!(value("X-Key: a: b"), expected);
+        assert_eq!(value("X-Key:a: b"), expected);
+        assert_eq!(value("A:Bearer ${vault:k}").unwrap().1, "Bearer <k>");
+    }
+
+    #[test]
+    fn what_cannot_be_sent_is_refused_without_showing_a_value() {
+        for (line, named) in [
+            ("hunter2", "no colon"),
+            ("Mcp-Session-Id: x", "mcp-session-id"),
+            ("X: ${KEYFERRY_TEST_SURELY_UNSET}", "KEYFERRY_TEST_SURELY_UNSET"),
+            ("X: ${user_config.key}", "${user_config.key}"),
+            ("X: ${file:/nonexistent/hunter}", "/nonexistent/hunter"),
+        ] {
+            let message = value(line).unwrap_err();
+            assert!(message.contains(named) && !message.contains("hunter2"), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_placeholder_is_told_from_a_value() {
+        assert_eq!(unfilled(" ${user_config.api_key} "), Some("${user_config.api_key}"));
+        assert_eq!(unfilled("a${b}"), None);
+    }
+}

@@ -1,0 +1,116 @@
+//! The record files on disk.
+
+use super::Settings;
+use super::directory::Directory;
+use super::error::VaultError;
+use super::record::{Header, RecordKey, SUFFIX, split};
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+/// Far more than `list` could show.
+const MAX_HEADER_BYTES: u64 = 1024 * 1024;
+
+/// A record file as it was read, not opened yet.
+pub(super) struct Stored {
+    pub(super) header: Header,
+    /// The header as it stands in the file.
+    pub(super) line: Vec<u8>,
+    pub(super) sealed: Vec<u8>,
+    pub(super) path: PathBuf,
+}
+
+/// The record file of `key`, or `None`.
+pub(super) fn read(directory: &Path, key: &RecordKey) -> Result<Option<Stored>, VaultError> {
+    let Some(directory) = Directory::existing(directory)? else {
+        return Ok(None);
+    };
+    let name = key.file_name();
+    let Some(bytes) = directory.read(&name)? else {
+        return Ok(None);
+    };
+    let path = directory.path_of(&name);
+    let (header, line, sealed) = split(&bytes, &path)?;
+    Ok(Some(Stored { header, line: line.to_vec(), sealed: sealed.to_vec(), path }))
+}
+
+/// Puts a record in place of the one of `key`, if any, in one step.
+pub(super) fn write(directory: &Path, key: &RecordKey, bytes: &[u8]) -> Result<(), VaultError> {
+    Directory::ensure(directory)?.replace(&key.file_name(), bytes)
+}
+
+/// Removes the record of `key`; false if there is none.
+pub(super) fn remove(directory: &Path, key: &RecordKey) -> Result<bool, VaultError> {
+    match Directory::existing(directory)? {
+        Some(directory) => directory.remove(&key.file_name()),
+        None => Ok(false),
+    }
+}
+
+/// The clear header of `key`, or `None`.
+pub(super) fn header(directory: &Path, key: &RecordKey) -> Result<Option<Header>, VaultError> {
+    match Directory::existing(directory)? {
+        Some(directory) => header_of(&directory, &key.file_name()),
+        None => Ok(None),
+    }
+}
+
+/// Every record's file name and header. One that cannot be read is logged and left out.
+pub(super) fn headers(directory: &Path) -> Result<Vec<(String, Header)>, VaultError> {
+    let Some(directory) = Directory::existing(directory)? else {
+        return Ok(Vec::new());
+    };
+    let mut headers = Vec::new();
+    for name in directory.names(SUFFIX)? {
+        match header_of(&directory, &name) {
+            Ok(Some(header)) => headers.push((name, header)),
+            // Removed since the directory was read.
+            Ok(None) => {}
+            Err(error) => tracing::warn!(%error, "leaving out a record that cannot be read"),
+        }
+    }
+    Ok(headers)
+}
+
+fn header_of(directory: &Directory, name: &str) -> Result<Option<Header>, VaultError> {
+    let Some(file) = directory.open(name)? else {
+        return Ok(None);
+    };
+    let path = directory.path_of(name);
+    let mut line = Vec::new();
+    BufReader::new(file)
+        .take(MAX_HEADER_BYTES)
+        .read_until(b'\n', &mut line)
+        .map_err(|error| VaultError::io("read", &path, error))?;
+    match line.strip_suffix(b"\n") {
+        Some(line) => Header::parse(line, &path).map(Some),
+        None => Err(VaultError::corrupt(&path, "it is cut off in its header")),
+    }
+}
+
+/// Refuses to go on to a new key while records exist that only the missing one opens.
+pub(super) fn refuse_if_sealed(settings: &Settings) -> Result<(), VaultError> {
+    let source = settings.source.name();
+    let sealed = headers(&settings.directory)?
+        .iter()
+        .filter(|(_, header)| header.sealed.as_ref().is_some_and(|sealed| sealed.source == source))
+        .count();
+    match sealed {
+        0 => Ok(()),
+        _ => Err(lost_key(settings, sealed)),
+    }
+}
+
+/// The source answers and has no key, yet `sealed` records need it.
+pub(super) fn lost_key(settings: &Settings, sealed: usize) -> VaultError {
+    let source = settings.source.name();
+    let holder = settings.source.described();
+    let records = if sealed == 1 { "a record" } else { "records" };
+    VaultError::WrongKey {
+        why: format!(
+            "{holder} has no vault key, yet {records} in {} can be opened with that key only",
+            settings.directory.display()
+        ),
+        sealed_by: source.to_owned(),
+        in_use: source.to_owned(),
+    }
+}

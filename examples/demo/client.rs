@@ -25,13 +25,9 @@ const DEADLINE: Duration = Duration::from_secs(20);
 impl Client {
     pub(crate) fn launch(mut command: Command, shown: &str) -> Result<Self> {
         say(&format!("$ {shown}"));
-        command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let mut child = command
-            .spawn()
-            .map_err(|error| format!("keyferry does not start: {error}"))?;
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child =
+            command.spawn().map_err(|error| format!("keyferry does not start: {error}"))?;
         let (sender, lines) = channel();
         let stdout = child.stdout.take().ok_or("no stdout")?;
         std::thread::spawn(move || {
@@ -117,9 +113,7 @@ impl Client {
     /// What it said on stderr; it must be gone.
     fn said(&mut self) -> String {
         let stderr = self.stderr.take();
-        stderr
-            .and_then(|stderr| stderr.join().ok())
-            .unwrap_or_default()
+        stderr.and_then(|stderr| stderr.join().ok()).unwrap_or_default()
     }
 
     fn why(&mut self) -> String {

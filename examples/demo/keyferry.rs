@@ -52,10 +52,7 @@ impl Keyferry {
             .filter(|message| message.pointer("/target/name") == Some(&"keyferry".into()))
             .find_map(|message| Some(PathBuf::from(message.get("executable")?.as_str()?)))
             .ok_or("cargo did not say where keyferry is")?;
-        Ok(Self {
-            path,
-            home: home.to_owned(),
-        })
+        Ok(Self { path, home: home.to_owned() })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -125,15 +122,9 @@ impl Output {
 }
 
 pub(crate) fn run(mut command: Command, input: Option<&str>) -> Result<Output> {
-    command.stdin(if input.is_some() {
-        Stdio::piped()
-    } else {
-        Stdio::null()
-    });
+    command.stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() });
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command
-        .spawn()
-        .map_err(|error| format!("keyferry does not start: {error}"))?;
+    let mut child = command.spawn().map_err(|error| format!("keyferry does not start: {error}"))?;
     if let (Some(mut stdin), Some(input)) = (child.stdin.take(), input) {
         // It may refuse before it has read; its exit code says so.
         let _ = writeln!(stdin, "{input}");
@@ -153,15 +144,9 @@ pub(crate) fn run(mut command: Command, input: Option<&str>) -> Result<Output> {
         std::thread::sleep(Duration::from_millis(5));
     };
     let text = |reader: Option<JoinHandle<String>>| {
-        reader
-            .and_then(|reader| reader.join().ok())
-            .unwrap_or_default()
+        reader.and_then(|reader| reader.join().ok()).unwrap_or_default()
     };
-    Ok(Output {
-        code: status.code(),
-        stdout: text(stdout),
-        stderr: text(stderr),
-    })
+    Ok(Output { code: status.code(), stdout: text(stdout), stderr: text(stderr) })
 }
 
 /// Reads to the end, so that the child never waits for us.

@@ -40,14 +40,9 @@ impl Server {
         let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).map_err(text)?;
         listener.set_nonblocking(true).map_err(text)?;
         let address = listener.local_addr().map_err(text)?;
-        let shared = Arc::new(Shared {
-            key: key.to_owned(),
-            requests: Mutex::default(),
-        });
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(text)?;
+        let shared = Arc::new(Shared { key: key.to_owned(), requests: Mutex::default() });
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(text)?;
         let served = Arc::clone(&shared);
         std::thread::spawn(move || runtime.block_on(accept(listener, served)));
         Ok(Self { address, shared })
@@ -107,14 +102,8 @@ async fn answer(request: Request<Incoming>, shared: &Shared) -> Reply {
     let carried = head.headers.get(AUTHORIZATION).map(HeaderValue::as_bytes);
     let known = carried == Some(wanted.as_bytes());
     let line = format!("{} {method}", head.method);
-    let with = if known {
-        "with the key"
-    } else {
-        "without the key"
-    };
-    shared
-        .requests()
-        .push(format!("{} {with}", line.trim_end()));
+    let with = if known { "with the key" } else { "without the key" };
+    shared.requests().push(format!("{} {with}", line.trim_end()));
     if !known {
         let mut reply = plain(StatusCode::UNAUTHORIZED);
         let challenge = HeaderValue::from_static("Bearer");

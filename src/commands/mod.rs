@@ -9,7 +9,7 @@ mod secret;
 mod token;
 mod verify;
 
-pub use run::refuse_command_line;
+pub use run::{refuse_command_line, refuse_start};
 
 use crate::cli::{Command, LogArgs};
 use crate::failure::{Exit, Failure};

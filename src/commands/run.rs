@@ -78,7 +78,14 @@ async fn refuse(code: i32, failure: Failure) -> Result<(), Failure> {
 /// Answers the client of a `run` whose command line makes no sense.
 pub async fn refuse_command_line(what: &str) {
     let message = format!("keyferry was started with a wrong command line: {what}");
-    let failure = Failure::new(Exit::Usage, message).hint("keyferry --help");
     // The caller has told stderr already.
-    let _ = refuse(UNREACHABLE, failure).await;
+    let _ = refuse_start(Failure::new(Exit::Usage, message).hint("keyferry --help")).await;
+}
+
+/// Answers the client of a `run` that fails before it knows its remote.
+///
+/// # Errors
+/// The failure itself, for stderr and the exit code.
+pub async fn refuse_start(failure: Failure) -> Result<(), Failure> {
+    refuse(UNREACHABLE, failure).await
 }

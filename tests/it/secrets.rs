@@ -286,3 +286,30 @@ fn run_takes_nothing_but_messages_from_stdin() {
         bridge.wait_exit(Duration::from_secs(1));
     }
 }
+
+/// The usual way to give a header by the environment: scheme and key in one variable.
+#[test]
+fn a_key_behind_its_scheme_is_a_secret_by_itself() {
+    let server = Legacy::new()
+        .on("tools/call", |request, wire| {
+            let sent = request.header("authorization").unwrap_or_default();
+            let key = sent.rsplit(' ').next().unwrap_or_default();
+            let body = format!("token '{key}' has expired");
+            wire.reply(403, &[("Content-Type", "text/plain")], body.as_bytes());
+        })
+        .start();
+    let home = Home::new("plaintext").with("AUTH_HEADER", &format!("Bearer {KEY}"));
+    home.run(&["secret", "set", "whole"], &format!("Bearer {NAMED}")).expect(0);
+    let home = Arc::new(home);
+    for header in ["Authorization:${AUTH_HEADER}", "Authorization: ${vault:whole}"] {
+        let mut bridge = Launch::new(home.clone(), &server.url())
+            .args(&["--log-level", "trace", "--header", header])
+            .start()
+            .ready();
+        bridge.call("1");
+        let error = bridge.error("1").to_string();
+        assert!(error.contains("has expired"), "{error}");
+        shows_nothing("an answer", error.as_bytes());
+        shows_nothing("stderr", bridge.finish().stderr.as_bytes());
+    }
+}

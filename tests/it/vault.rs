@@ -6,7 +6,7 @@ use crate::support::mcp_server::Server;
 use crate::support::protected::{Refusal, protected};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const URL: &str = "https://mcp.example/mcp";
 const OTHER: &str = "https://other.example/mcp";
@@ -284,5 +284,31 @@ fn the_vault_lies_in_the_platforms_data_directory() {
         let data = if own { data } else { home.path(".local/share") };
         assert!(data.join("keyferry").join("vault").is_dir());
         assert!(!home.dir().exists());
+    }
+}
+
+/// Whoever should tell the passphrase waits for a person, or for ever.
+#[cfg(unix)]
+#[test]
+fn a_passphrase_command_that_hangs_costs_an_error_and_holds_up_nothing() {
+    let server = Server::start(|_, _| panic!("sent without its key"));
+    let mut home = Home::new("passphrase").with("KEYFERRY_PASSPHRASE", PASSPHRASE);
+    home.store_key(&server.url(), KEY);
+    home.unset("KEYFERRY_PASSPHRASE");
+    home.set("KEYFERRY_PASSPHRASE_COMMAND", "sleep 30");
+    let home = Arc::new(home);
+    for wait_for_the_error in [true, false] {
+        let mut bridge = Bridge::start_in(&home, &server.url());
+        let asked = Instant::now();
+        bridge.request("1", "initialize", &initialize_params("2025-11-25"));
+        if wait_for_the_error {
+            bridge.own_error("1", &[-31008]);
+            assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
+        } else {
+            bridge.send("nonsense");
+            bridge.refusal();
+        }
+        bridge.close_stdin();
+        bridge.wait_exit(Duration::from_secs(1));
     }
 }

@@ -12,10 +12,8 @@ pub(crate) struct Keychain {
     pub(crate) address: String,
 }
 
-const PROGRAMS: &[(&str, &str)] = &[
-    ("dbus-run-session", "--help"),
-    ("gnome-keyring-daemon", "--version"),
-];
+const PROGRAMS: &[(&str, &str)] =
+    &[("dbus-run-session", "--help"), ("gnome-keyring-daemon", "--version")];
 
 /// Tells the address of the bus, then lives until its stdin ends.
 const SCRIPT: &str = r#"

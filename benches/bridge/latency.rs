@@ -9,11 +9,7 @@ use crate::stdio::Child;
 use crate::{Bench, Result};
 
 pub(crate) const ROUND_TRIP: Figure = Figure {
-    rows: &[Row {
-        name: "100 B round trip, p50",
-        unit: "us",
-        budget: Budget::Times(1.5),
-    }],
+    rows: &[Row { name: "100 B round trip, p50", unit: "us", budget: Budget::Times(1.5) }],
     measure: round_trip,
 };
 
@@ -81,9 +77,8 @@ fn round_trip(bench: &Bench) -> Result<Vec<Reading>> {
 
 fn overlap(bench: &Bench) -> Result<Vec<Reading>> {
     const WIDTH: usize = 16;
-    let lines: Vec<String> = (0..WIDTH)
-        .map(|id| call(id, "wait", r#""milliseconds":200"#))
-        .collect();
+    let lines: Vec<String> =
+        (0..WIDTH).map(|id| call(id, "wait", r#""milliseconds":200"#)).collect();
     let direct = bench.direct.run(async {
         let mut connections = Vec::new();
         for _ in 0..WIDTH {
@@ -122,11 +117,7 @@ fn overlap(bench: &Bench) -> Result<Vec<Reading>> {
 fn progress(bench: &Bench) -> Result<Vec<Reading>> {
     const PAUSE: Duration = Duration::from_millis(2);
     let count = bench.count(1_000);
-    let line = call(
-        1,
-        "progress",
-        &format!(r#""count":{count},"milliseconds":2"#),
-    );
+    let line = call(1, "progress", &format!(r#""count":{count},"milliseconds":2"#));
     let latency = |line: &[u8]| {
         let sent = number_after(line, "\"at ")?;
         Some(now().saturating_sub(sent) as f64 / 1e3)

@@ -4,11 +4,7 @@
 //! hop, and keyferry. "limit" is direct HTTP plus the hop. It is a report for people, never a
 //! timed test: on a busy machine the ratios count, not the figures.
 
-#![allow(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a report for people"
-)]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a report for people")]
 
 mod direct;
 mod hop;
@@ -64,18 +60,12 @@ impl Bench {
 
     /// `full` repetitions of something, a tenth of them with `--quick`.
     fn count(&self, full: usize) -> usize {
-        if self.options.quick {
-            (full / 10).max(1)
-        } else {
-            full
-        }
+        if self.options.quick { (full / 10).max(1) } else { full }
     }
 
     fn keyferry(&self, path: &str) -> Launch {
         let mut launch = Launch::new(&self.executable, self.options.socketpair);
-        launch
-            .home(self.home.path())
-            .argument(self.server.url(path));
+        launch.home(self.home.path()).argument(self.server.url(path));
         launch
     }
 

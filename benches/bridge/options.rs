@@ -50,8 +50,6 @@ impl Options {
     }
 
     pub(crate) fn repetitions(&self) -> usize {
-        self.repetitions
-            .unwrap_or(if self.quick { 2 } else { 5 })
-            .max(1)
+        self.repetitions.unwrap_or(if self.quick { 2 } else { 5 }).max(1)
     }
 }

@@ -13,10 +13,8 @@ pub(crate) const INITIALIZE: &str = concat!(
     r#""clientInfo":{"name":"bench","version":"1"}}}"#,
     "\n"
 );
-pub(crate) const INITIALIZED: &str = concat!(
-    r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#,
-    "\n"
-);
+pub(crate) const INITIALIZED: &str =
+    concat!(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#, "\n");
 /// A call as a client of the modern era sends it.
 pub(crate) const MODERN_CALL: &str = concat!(
     r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":{},"#,

@@ -10,16 +10,8 @@ use crate::{Bench, Result};
 
 pub(crate) const RESIDENT: Figure = Figure {
     rows: &[
-        Row {
-            name: "resident, idle",
-            unit: "MB",
-            budget: Budget::Most(8.0),
-        },
-        Row {
-            name: "resident, peak after 10 MB results",
-            unit: "MB",
-            budget: Budget::Most(40.0),
-        },
+        Row { name: "resident, idle", unit: "MB", budget: Budget::Most(8.0) },
+        Row { name: "resident, peak after 10 MB results", unit: "MB", budget: Budget::Most(40.0) },
     ],
     measure: resident,
 };
@@ -35,11 +27,7 @@ pub(crate) const CPU: Figure = Figure {
 
 pub(crate) const EXIT: Figure = Figure {
     rows: &[
-        Row {
-            name: "exit after stdin EOF, idle",
-            unit: "ms",
-            budget: Budget::Most(5.0),
-        },
+        Row { name: "exit after stdin EOF, idle", unit: "ms", budget: Budget::Most(5.0) },
         Row {
             name: "exit after stdin EOF, with a session DELETE",
             unit: "ms",
@@ -50,11 +38,7 @@ pub(crate) const EXIT: Figure = Figure {
 };
 
 pub(crate) const SIZE: Figure = Figure {
-    rows: &[Row {
-        name: "executable, stripped",
-        unit: "MB",
-        budget: Budget::Most(9.0),
-    }],
+    rows: &[Row { name: "executable, stripped", unit: "MB", budget: Budget::Most(9.0) }],
     measure: |bench| {
         let bytes = std::fs::metadata(&bench.executable)?.len();
         Ok(vec![Reading::alone(bytes as f64 / MB as f64)])
@@ -74,11 +58,7 @@ fn resident(bench: &Bench) -> Result<Vec<Reading>> {
     let idle = memory(child.id(), "VmRSS:")?;
     for id in 0..6 {
         let event = id % 2 == 1;
-        let line = call(
-            id,
-            "text",
-            &format!(r#""bytes":{},"event":{event}"#, 10 * MB),
-        );
+        let line = call(id, "text", &format!(r#""bytes":{},"event":{event}"#, 10 * MB));
         child.write(line.as_bytes())?;
         child.skip_line()?;
     }

@@ -46,9 +46,7 @@ impl Table {
             readings: vec![Vec::new(); figure.rows.len()],
             problem: None,
         });
-        Self {
-            results: results.collect(),
-        }
+        Self { results: results.collect() }
     }
 
     pub(crate) fn chosen(&self) -> Vec<&'static Figure> {
@@ -56,10 +54,7 @@ impl Table {
     }
 
     pub(crate) fn add(&mut self, figure: &Figure, outcome: Result<Vec<Reading>>) {
-        let results = self
-            .results
-            .iter_mut()
-            .find(|results| std::ptr::eq(results.figure, figure));
+        let results = self.results.iter_mut().find(|results| std::ptr::eq(results.figure, figure));
         let Some(results) = results else { return };
         match outcome {
             Ok(readings) => {
@@ -134,25 +129,11 @@ fn cells(row: &Row, readings: &[Reading], note: Option<&str>) -> [String; 7] {
     let (name, unit) = (row.name.to_owned(), row.unit.to_owned());
     if readings.is_empty() {
         let verdict = format!("not measured {}", note.unwrap_or_default());
-        return [
-            name,
-            unit,
-            "-".into(),
-            "-".into(),
-            "-".into(),
-            budget,
-            verdict,
-        ];
+        return [name, unit, "-".into(), "-".into(), "-".into(), budget, verdict];
     }
     let more_is_better = matches!(row.budget, Budget::AtLeast(_));
-    let ours = Spread::of(
-        readings.iter().map(|reading| reading.keyferry),
-        more_is_better,
-    );
-    let limits: Vec<f64> = readings
-        .iter()
-        .filter_map(|reading| reading.limit)
-        .collect();
+    let ours = Spread::of(readings.iter().map(|reading| reading.keyferry), more_is_better);
+    let limits: Vec<f64> = readings.iter().filter_map(|reading| reading.limit).collect();
     let limit = (!limits.is_empty()).then(|| Spread::of(limits.into_iter(), more_is_better));
     let ratio = match &limit {
         Some(limit) if limit.median > 0.0 => format!("{:.2}", ours.median / limit.median),

@@ -56,29 +56,18 @@ impl Server {
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let secure = tls.is_some();
-        let state = Arc::new(State {
-            key,
-            ..State::default()
-        });
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
+        let state = Arc::new(State { key, ..State::default() });
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let shared = Arc::clone(&state);
-        std::thread::Builder::new()
-            .name("server".into())
-            .spawn(move || {
-                runtime.block_on(async move {
-                    match TcpListener::from_std(listener) {
-                        Ok(listener) => accept(listener, tls, shared).await,
-                        Err(error) => eprintln!("server: {error}"),
-                    }
-                });
-            })?;
-        Ok(Self {
-            address,
-            secure,
-            state,
-        })
+        std::thread::Builder::new().name("server".into()).spawn(move || {
+            runtime.block_on(async move {
+                match TcpListener::from_std(listener) {
+                    Ok(listener) => accept(listener, tls, shared).await,
+                    Err(error) => eprintln!("server: {error}"),
+                }
+            });
+        })?;
+        Ok(Self { address, secure, state })
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -172,11 +161,7 @@ async fn answer(request: Request<Incoming>, state: &State) -> Response<Reply> {
         }
         Method::GET => {
             state.gets.fetch_add(1, Ordering::Relaxed);
-            if session {
-                events(Reply::Open)
-            } else {
-                status(StatusCode::METHOD_NOT_ALLOWED)
-            }
+            if session { events(Reply::Open) } else { status(StatusCode::METHOD_NOT_ALLOWED) }
         }
         Method::DELETE => {
             state.deletes.fetch_add(1, Ordering::Relaxed);
@@ -193,16 +178,8 @@ async fn post(body: &Bytes, session: bool) -> Response<Reply> {
     let Some(id) = message.id.map(RawValue::get) else {
         return status(StatusCode::ACCEPTED);
     };
-    let params = message.params.unwrap_or(Params {
-        name: None,
-        arguments: Arguments::default(),
-    });
-    let Arguments {
-        bytes,
-        count,
-        milliseconds,
-        event,
-    } = params.arguments;
+    let params = message.params.unwrap_or(Params { name: None, arguments: Arguments::default() });
+    let Arguments { bytes, count, milliseconds, event } = params.arguments;
     match (message.method, params.name) {
         ("initialize", _) => {
             let mut response = json(Reply::result(id, INITIALIZE_RESULT));

@@ -76,17 +76,11 @@ fn echoed(bench: &Bench) -> Result<f64> {
 fn plain(bench: &Bench) -> Result<Vec<Reading>> {
     let (mut direct, mut hop, mut keyferry) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..bench.count(20) {
-        direct.push(milliseconds(
-            bench.direct.start(bench.server.address(), None)?,
-        ));
+        direct.push(milliseconds(bench.direct.start(bench.server.address(), None)?));
         hop.push(echoed(bench)?);
         keyferry.push(started(|| bench.keyferry("/plain").spawn())?);
     }
-    Ok(vec![Reading::times(
-        median(&mut direct),
-        median(&mut hop),
-        median(&mut keyferry),
-    )])
+    Ok(vec![Reading::times(median(&mut direct), median(&mut hop), median(&mut keyferry))])
 }
 
 /// A server with TLS that wants a key, and a vault that knows it; made when first asked for.
@@ -119,9 +113,7 @@ impl Remote {
 
     fn launch(&self, bench: &Bench) -> Launch {
         let mut launch = Launch::new(&bench.executable, bench.options.socketpair);
-        launch
-            .home(bench.home.path())
-            .variable("DBUS_SESSION_BUS_ADDRESS", &self.keychain.address);
+        launch.home(bench.home.path()).variable("DBUS_SESSION_BUS_ADDRESS", &self.keychain.address);
         launch
     }
 
@@ -155,10 +147,7 @@ impl Remote {
 
     fn spawn(&self, bench: &Bench) -> Result<Child> {
         let mut launch = self.launch(bench);
-        launch
-            .argument(self.server.url("/plain"))
-            .argument("--ca-cert")
-            .argument(&self.authority);
+        launch.argument(self.server.url("/plain")).argument("--ca-cert").argument(&self.authority);
         launch.spawn()
     }
 }
@@ -172,17 +161,11 @@ fn secured(bench: &Bench) -> Result<Vec<Reading>> {
     let (mut direct, mut hop, mut keyferry) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..bench.count(20) {
         let tls = Some((&remote.connector, KEY));
-        direct.push(milliseconds(
-            bench.direct.start(remote.server.address(), tls)?,
-        ));
+        direct.push(milliseconds(bench.direct.start(remote.server.address(), tls)?));
         hop.push(echoed(bench)?);
         keyferry.push(started(|| remote.spawn(bench))?);
     }
-    Ok(vec![Reading::times(
-        median(&mut direct),
-        median(&mut hop),
-        median(&mut keyferry),
-    )])
+    Ok(vec![Reading::times(median(&mut direct), median(&mut hop), median(&mut keyferry))])
 }
 
 /// At a remote that was met before: the first run is not counted.

@@ -77,9 +77,8 @@ impl Launch {
             return spawn_on_sockets(command);
         }
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut process = command
-            .spawn()
-            .map_err(|error| format!("{name} does not start: {error}"))?;
+        let mut process =
+            command.spawn().map_err(|error| format!("{name} does not start: {error}"))?;
         let (Some(input), Some(output)) = (process.stdin.take(), process.stdout.take()) else {
             return Err("a child without pipes".into());
         };
@@ -115,11 +114,7 @@ fn spawn_on_sockets(mut command: Command) -> Result<Child> {
         .stdin(Stdio::from(OwnedFd::from(its_input)))
         .stdout(Stdio::from(OwnedFd::from(its_output)));
     let process = command.spawn()?;
-    Ok(Child::new(
-        process,
-        Box::new(Input(input)),
-        Box::new(output),
-    ))
+    Ok(Child::new(process, Box::new(Input(input)), Box::new(output)))
 }
 
 #[cfg(not(unix))]

@@ -35,21 +35,9 @@ pub(crate) const EVENTS: Figure = Figure {
 
 pub(crate) const CALLS: Figure = Figure {
     rows: &[
-        row(
-            "calls per second, 16 in flight",
-            "1/s",
-            Budget::AtLeast(0.5),
-        ),
-        row(
-            "calls per second, 64 in flight",
-            "1/s",
-            Budget::AtLeast(0.5),
-        ),
-        row(
-            "calls per second, 256 in flight",
-            "1/s",
-            Budget::AtLeast(0.5),
-        ),
+        row("calls per second, 16 in flight", "1/s", Budget::AtLeast(0.5)),
+        row("calls per second, 64 in flight", "1/s", Budget::AtLeast(0.5)),
+        row("calls per second, 256 in flight", "1/s", Budget::AtLeast(0.5)),
     ],
     measure: calls,
 };
@@ -138,9 +126,7 @@ fn calls(bench: &Bench) -> Result<Vec<Reading>> {
     for width in [16, 64, 256] {
         let count = bench.count(20_000);
         let rate = |elapsed: std::time::Duration| count as f64 / elapsed.as_secs_f64();
-        let direct = bench
-            .direct
-            .in_flight(bench.server.address(), count, width)?;
+        let direct = bench.direct.in_flight(bench.server.address(), count, width)?;
         let through = |mut child: Child| -> Result<f64> {
             child.in_flight(width * 4, width)?;
             let elapsed = child.in_flight(count, width)?;
@@ -199,8 +185,5 @@ fn burst(bench: &Bench) -> Result<Vec<Reading>> {
         let right = came.iter().zip(1..).filter(|(came, place)| *came == place);
         (rate, COUNT.max(came.len()) - right.count())
     };
-    Ok(vec![
-        Reading::rates(direct, hop, keyferry),
-        Reading::alone(wrong as f64),
-    ])
+    Ok(vec![Reading::rates(direct, hop, keyferry), Reading::alone(wrong as f64)])
 }

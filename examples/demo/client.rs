@@ -17,6 +17,7 @@ pub(crate) struct Client {
     lines: Receiver<String>,
     stderr: Option<JoinHandle<String>>,
     last_id: u64,
+    last_line: String,
     notifications: usize,
 }
 
@@ -25,13 +26,9 @@ const DEADLINE: Duration = Duration::from_secs(20);
 impl Client {
     pub(crate) fn launch(mut command: Command, shown: &str) -> Result<Self> {
         say(&format!("$ {shown}"));
-        command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let mut child = command
-            .spawn()
-            .map_err(|error| format!("keyferry does not start: {error}"))?;
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child =
+            command.spawn().map_err(|error| format!("keyferry does not start: {error}"))?;
         let (sender, lines) = channel();
         let stdout = child.stdout.take().ok_or("no stdout")?;
         std::thread::spawn(move || {
@@ -47,8 +44,14 @@ impl Client {
             child,
             lines,
             last_id: 0,
+            last_line: String::new(),
             notifications: 0,
         })
+    }
+
+    /// The last answer, as it came.
+    pub(crate) fn last_line(&self) -> &str {
+        &self.last_line
     }
 
     /// Notifications received so far.
@@ -78,6 +81,7 @@ impl Client {
             let message: Value = serde_json::from_str(&line)
                 .map_err(|_| "stdout carried something that is not JSON")?;
             if message.get("id") == Some(&id) && message.get("method").is_none() {
+                self.last_line = line;
                 return Ok(message);
             }
             self.notifications += usize::from(message.get("id").is_none());
@@ -117,9 +121,7 @@ impl Client {
     /// What it said on stderr; it must be gone.
     fn said(&mut self) -> String {
         let stderr = self.stderr.take();
-        stderr
-            .and_then(|stderr| stderr.join().ok())
-            .unwrap_or_default()
+        stderr.and_then(|stderr| stderr.join().ok()).unwrap_or_default()
     }
 
     fn why(&mut self) -> String {

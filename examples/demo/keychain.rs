@@ -46,9 +46,7 @@ impl VaultKey {
                 say(&format!("{stays}was made for the demo and is removed"));
             }
             Self::WasNot => say(&format!("{stays}seals other records now and stays")),
-            Self::Unknown => say(&format!(
-                "{stays}stays: whether it was there before is unknown"
-            )),
+            Self::Unknown => say(&format!("{stays}stays: whether it was there before is unknown")),
         }
         Ok(())
     }

@@ -24,6 +24,19 @@ const FOREIGN: &[&str] = &[
     "KEYFERRY_VAULT",
 ];
 
+/// What `cargo run` tells this process of its own package. Passed on to another cargo, it would
+/// look like a change to build scripts that read it, and a part would be compiled once more.
+const FROM_CARGO_RUN: &[&str] = &[
+    "CARGO_MANIFEST_DIR",
+    "CARGO_MANIFEST_LINKS",
+    "CARGO_PKG_NAME",
+    "CARGO_PKG_VERSION",
+    "CARGO_PKG_VERSION_MAJOR",
+    "CARGO_PKG_VERSION_MINOR",
+    "CARGO_PKG_VERSION_PATCH",
+    "CARGO_PKG_VERSION_PRE",
+];
+
 /// A keychain may ask the person to allow the access.
 const DEADLINE: Duration = Duration::from_secs(90);
 
@@ -33,7 +46,11 @@ impl Keyferry {
     /// for their features would differ.
     pub(crate) fn build(home: &Path) -> Result<Self> {
         let cargo = option_env!("CARGO").unwrap_or("cargo");
-        let output = Command::new(cargo)
+        let mut command = Command::new(cargo);
+        for name in FROM_CARGO_RUN {
+            command.env_remove(name);
+        }
+        let output = command
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             .args(["build", "--bin", "keyferry", "--example", "demo"])
             .args(["--profile", &profile()?])
@@ -52,10 +69,7 @@ impl Keyferry {
             .filter(|message| message.pointer("/target/name") == Some(&"keyferry".into()))
             .find_map(|message| Some(PathBuf::from(message.get("executable")?.as_str()?)))
             .ok_or("cargo did not say where keyferry is")?;
-        Ok(Self {
-            path,
-            home: home.to_owned(),
-        })
+        Ok(Self { path, home: home.to_owned() })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -125,15 +139,9 @@ impl Output {
 }
 
 pub(crate) fn run(mut command: Command, input: Option<&str>) -> Result<Output> {
-    command.stdin(if input.is_some() {
-        Stdio::piped()
-    } else {
-        Stdio::null()
-    });
+    command.stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() });
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command
-        .spawn()
-        .map_err(|error| format!("keyferry does not start: {error}"))?;
+    let mut child = command.spawn().map_err(|error| format!("keyferry does not start: {error}"))?;
     if let (Some(mut stdin), Some(input)) = (child.stdin.take(), input) {
         // It may refuse before it has read; its exit code says so.
         let _ = writeln!(stdin, "{input}");
@@ -153,15 +161,9 @@ pub(crate) fn run(mut command: Command, input: Option<&str>) -> Result<Output> {
         std::thread::sleep(Duration::from_millis(5));
     };
     let text = |reader: Option<JoinHandle<String>>| {
-        reader
-            .and_then(|reader| reader.join().ok())
-            .unwrap_or_default()
+        reader.and_then(|reader| reader.join().ok()).unwrap_or_default()
     };
-    Ok(Output {
-        code: status.code(),
-        stdout: text(stdout),
-        stderr: text(stderr),
-    })
+    Ok(Output { code: status.code(), stdout: text(stdout), stderr: text(stderr) })
 }
 
 /// Reads to the end, so that the child never waits for us.

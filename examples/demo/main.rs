@@ -92,9 +92,10 @@ fn demo() -> Result<()> {
         listed(&keyferry, &url, &key)?;
     }
     let files = no_file_holds(home.path(), &key)?;
-    say(&format!(
-        "searched all {files} files keyferry wrote: none holds the key in clear"
-    ));
+    say(&match files {
+        0 => "keyferry wrote no file at all".to_owned(),
+        _ => format!("searched the {files} files keyferry wrote: none holds the key in clear"),
+    });
 
     step("6. Leaving nothing behind");
     if let Way::Vault = way {
@@ -125,9 +126,7 @@ fn refused(keyferry: &Keyferry, url: &str) -> Result<()> {
         answer = client.request("tools/call", &json!({"name": "whoami", "arguments": {}}))?;
     }
     client.finish()?;
-    let error = answer
-        .get("error")
-        .ok_or("keyferry got in without the key")?;
+    let error = answer.get("error").ok_or("keyferry got in without the key")?;
     let hint = error.pointer("/data/hint").and_then(Value::as_str);
     let hint = hint.ok_or("the error has no hint")?;
     ensure(
@@ -148,10 +147,7 @@ fn login(keyferry: &Keyferry, url: &str, key: &str) -> Result<Way> {
         say("the key is sealed; the key that opens the seal is in this machine's keychain");
         return Ok(Way::Vault);
     }
-    ensure(
-        output.code == Some(EXIT_VAULT),
-        format!("login ended with {:?}", output.code),
-    )?;
+    ensure(output.code == Some(EXIT_VAULT), format!("login ended with {:?}", output.code))?;
     say("");
     say("NOTE: this machine, or this session, has no keychain that keeps things, so keyferry");
     say("refuses to remember the key rather than to store it in clear. The rest of the demo");
@@ -189,10 +185,7 @@ fn converse(keyferry: &Keyferry, server: &Server, way: &Way, key: &str) -> Resul
 
     let answer = client.request("initialize", &initialize())?;
     let name = answer.pointer("/result/serverInfo/name");
-    ensure(
-        name == Some(&json!("demo server")),
-        "another server answered",
-    )?;
+    ensure(name == Some(&json!("demo server")), "another server answered")?;
     say("keyferry: added the key, sent it on, and keeps the session id the server gave");
     client.notify("notifications/initialized")?;
 
@@ -200,7 +193,8 @@ fn converse(keyferry: &Keyferry, server: &Server, way: &Way, key: &str) -> Resul
     let tools = answer.pointer("/result/tools").and_then(Value::as_array);
     let tools = tools.ok_or("no list of tools came")?;
     ensure(tools.len() == 2, "not the two tools of the server")?;
-    say("keyferry: passed the answer on byte for byte");
+    ensure(client.last_line() == server.last_answer(), "the answer is not what the server sent")?;
+    say("keyferry: passed the answer on byte for byte (compared with what the server sent)");
 
     let answer = client.request("tools/call", &json!({"name": "whoami", "arguments": {}}))?;
     let text = answer.pointer("/result/content/0/text");
@@ -218,10 +212,7 @@ fn converse(keyferry: &Keyferry, server: &Server, way: &Way, key: &str) -> Resul
     });
     let answer = client.request("tools/call", &params)?;
     ensure(answer.get("result").is_some(), "counting failed")?;
-    ensure(
-        client.notifications() - before == 3,
-        "not the three progress events of the server",
-    )?;
+    ensure(client.notifications() - before == 3, "not the three progress events of the server")?;
     say("keyferry: passed each event of the stream on as it came");
 
     client.finish()?;
@@ -234,10 +225,7 @@ fn converse(keyferry: &Keyferry, server: &Server, way: &Way, key: &str) -> Resul
         seen.iter().all(|request| request.ends_with("with the key")),
         "a request came without the key",
     )?;
-    ensure(
-        seen.iter().any(|request| request.starts_with("DELETE")),
-        "the session was not ended",
-    )
+    ensure(seen.iter().any(|request| request.starts_with("DELETE")), "the session was not ended")
 }
 
 fn listed(keyferry: &Keyferry, url: &str, key: &str) -> Result<()> {
@@ -264,10 +252,7 @@ fn no_file_holds(directory: &Path, key: &str) -> Result<usize> {
         let bytes = std::fs::read(&path).map_err(|error| error.to_string())?;
         for text in [key, &encoded] {
             let found = memchr::memmem::find(&bytes, text.as_bytes());
-            ensure(
-                found.is_none(),
-                format!("{} holds the key in clear", path.display()),
-            )?;
+            ensure(found.is_none(), format!("{} holds the key in clear", path.display()))?;
         }
     }
     Ok(files)
@@ -279,8 +264,5 @@ fn logout(keyferry: &Keyferry, url: &str) -> Result<()> {
     output.show();
     ensure(output.succeeded(), "logout failed")?;
     let output = keyferry.run(["list"], None)?;
-    ensure(
-        output.succeeded() && !output.holds(url),
-        "list still knows the server",
-    )
+    ensure(output.succeeded() && !output.holds(url), "list still knows the server")
 }

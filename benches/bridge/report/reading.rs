@@ -43,12 +43,7 @@ pub(crate) struct Reading {
 impl Reading {
     /// Times: the limit is one after the other.
     pub(crate) fn times(direct: f64, hop: f64, keyferry: f64) -> Self {
-        Self {
-            direct: Some(direct),
-            hop: Some(hop),
-            limit: Some(direct + hop),
-            keyferry,
-        }
+        Self { direct: Some(direct), hop: Some(hop), limit: Some(direct + hop), keyferry }
     }
 
     /// Rates: so many per second, if each takes the time of both.
@@ -62,18 +57,11 @@ impl Reading {
     }
 
     pub(crate) fn against(limit: f64, keyferry: f64) -> Self {
-        Self {
-            limit: Some(limit),
-            keyferry,
-            ..Self::default()
-        }
+        Self { limit: Some(limit), keyferry, ..Self::default() }
     }
 
     pub(crate) fn alone(keyferry: f64) -> Self {
-        Self {
-            keyferry,
-            ..Self::default()
-        }
+        Self { keyferry, ..Self::default() }
     }
 }
 
@@ -87,15 +75,8 @@ impl Spread {
     pub(super) fn of(values: impl Iterator<Item = f64>, more_is_better: bool) -> Self {
         let mut values: Vec<f64> = values.collect();
         let median = median(&mut values);
-        let best = if more_is_better {
-            values.last()
-        } else {
-            values.first()
-        };
-        Self {
-            best: best.copied().unwrap_or(median),
-            median,
-        }
+        let best = if more_is_better { values.last() } else { values.first() };
+        Self { best: best.copied().unwrap_or(median), median }
     }
 
     pub(super) fn text(&self) -> String {
@@ -128,8 +109,5 @@ pub(crate) fn median(values: &mut [f64]) -> f64 {
 pub(crate) fn percentile(values: &mut [f64], share: f64) -> f64 {
     values.sort_by(f64::total_cmp);
     let index = (values.len().saturating_sub(1)) as f64 * share;
-    values
-        .get(index.round() as usize)
-        .copied()
-        .unwrap_or(f64::NAN)
+    values.get(index.round() as usize).copied().unwrap_or(f64::NAN)
 }

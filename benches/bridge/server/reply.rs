@@ -15,24 +15,11 @@ use crate::payload::{now, text};
 
 pub(crate) enum Reply {
     /// Known in whole; with a length or, as event streams are, in chunks.
-    Whole {
-        parts: VecDeque<Bytes>,
-        length: Option<u64>,
-    },
+    Whole { parts: VecDeque<Bytes>, length: Option<u64> },
     /// One event at a time, each stamped when it is handed to the connection.
-    Progress {
-        id: String,
-        sent: usize,
-        count: usize,
-        pause: Duration,
-        next: Pin<Box<Sleep>>,
-    },
+    Progress { id: String, sent: usize, count: usize, pause: Duration, next: Pin<Box<Sleep>> },
     /// As many events as the connection takes, then the result.
-    Burst {
-        id: String,
-        sent: usize,
-        count: usize,
-    },
+    Burst { id: String, sent: usize, count: usize },
     /// A GET stream on which nothing happens.
     Open,
 }
@@ -45,10 +32,7 @@ impl Reply {
     fn whole(parts: impl IntoIterator<Item = Bytes>) -> Self {
         let parts: VecDeque<Bytes> = parts.into_iter().collect();
         let length = parts.iter().map(|part| part.len() as u64).sum();
-        Self::Whole {
-            parts,
-            length: Some(length),
-        }
+        Self::Whole { parts, length: Some(length) }
     }
 
     pub(crate) fn empty() -> Self {
@@ -70,10 +54,7 @@ impl Reply {
             format!("event: message\ndata: {{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{HEAD}");
         let tail = format!("{TAIL}}}\n\n");
         let parts = [head.into(), large_text(bytes), tail.into()];
-        Self::Whole {
-            parts: parts.into(),
-            length: None,
-        }
+        Self::Whole { parts: parts.into(), length: None }
     }
 
     pub(crate) fn progress(id: &str, count: usize, milliseconds: u64) -> Self {
@@ -87,11 +68,7 @@ impl Reply {
     }
 
     pub(crate) fn burst(id: &str, count: usize) -> Self {
-        Self::Burst {
-            id: id.to_owned(),
-            sent: 0,
-            count,
-        }
+        Self::Burst { id: id.to_owned(), sent: 0, count }
     }
 }
 
@@ -121,13 +98,7 @@ impl Body for Reply {
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let bytes = match self.get_mut() {
             Self::Whole { parts, .. } => parts.pop_front(),
-            Self::Progress {
-                id,
-                sent,
-                count,
-                pause,
-                next,
-            } => {
+            Self::Progress { id, sent, count, pause, next } => {
                 if *sent > *count {
                     return Poll::Ready(None);
                 }
@@ -167,10 +138,7 @@ impl Body for Reply {
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Whole {
-                length: Some(length),
-                ..
-            } => SizeHint::with_exact(*length),
+            Self::Whole { length: Some(length), .. } => SizeHint::with_exact(*length),
             _ => SizeHint::default(),
         }
     }

@@ -27,14 +27,7 @@ impl Child {
     ) -> Self {
         let process = Arc::new(Mutex::new(process));
         watch(&process);
-        Self {
-            process,
-            input: Some(input),
-            output,
-            buffer: vec![0; CHUNK],
-            filled: 0,
-            used: 0,
-        }
+        Self { process, input: Some(input), output, buffer: vec![0; CHUNK], filled: 0, used: 0 }
     }
 
     pub(crate) fn id(&self) -> u32 {
@@ -207,10 +200,7 @@ fn watch(process: &Arc<Mutex<std::process::Child>>) {
     static WATCHED: Mutex<Vec<Watched>> = Mutex::new(Vec::new());
     static STARTED: Once = Once::new();
     let end = Instant::now() + Duration::from_secs(60);
-    WATCHED
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .push((end, Arc::downgrade(process)));
+    WATCHED.lock().unwrap_or_else(PoisonError::into_inner).push((end, Arc::downgrade(process)));
     STARTED.call_once(|| {
         std::thread::spawn(|| {
             loop {

@@ -46,15 +46,15 @@ pub fn remote(args: &RemoteArgs) -> Result<Remote, Failure> {
     })
 }
 
-/// Where the vault is and what opens it.
+/// Where the vault is and what opens it. `secret_env` is a variable that no child may see.
 ///
 /// # Errors
 /// A usage failure for an unknown `KEYFERRY_VAULT`, or where no home can be found.
-pub fn vault(interactive: bool) -> Result<VaultSettings, Failure> {
+pub fn vault(interactive: bool, secret_env: Option<&str>) -> Result<VaultSettings, Failure> {
     let data = data_directory()?;
     let source = match variable("KEYFERRY_VAULT").as_deref() {
         None | Some("keychain") => KeySource::Keychain,
-        Some("passphrase") => KeySource::Passphrase(passphrase(interactive)),
+        Some("passphrase") => KeySource::Passphrase(passphrase(interactive, secret_env)),
         Some("memory") => KeySource::Memory,
         Some("plaintext") => KeySource::Plaintext,
         Some(other) => {
@@ -71,12 +71,13 @@ pub fn vault(interactive: bool) -> Result<VaultSettings, Failure> {
     })
 }
 
-fn passphrase(interactive: bool) -> PassphraseFrom {
+fn passphrase(interactive: bool, secret_env: Option<&str>) -> PassphraseFrom {
     if let Some(path) = variable("KEYFERRY_PASSPHRASE_FILE") {
         return PassphraseFrom::File(path.into());
     }
     if let Some(command) = variable("KEYFERRY_PASSPHRASE_COMMAND") {
-        return PassphraseFrom::Command(command);
+        let hidden = secret_env.map(str::to_owned).into_iter().collect();
+        return PassphraseFrom::Command { line: command, hidden };
     }
     if let Some(passphrase) = variable("KEYFERRY_PASSPHRASE") {
         return PassphraseFrom::Given(Secret::new(passphrase));

@@ -21,7 +21,9 @@ fn main() -> ExitCode {
             // Nothing can be done about a closed terminal.
             let _ = error.print();
             if error.use_stderr() && is_run(&arguments) && !std::io::stdin().is_terminal() {
-                runtime.block_on(commands::refuse_command_line(&error.kind().to_string()));
+                let text = error.to_string();
+                let what = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+                runtime.block_on(commands::refuse_command_line(what));
             }
             if error.use_stderr() { Exit::Usage.into() } else { ExitCode::SUCCESS }
         }
@@ -40,8 +42,11 @@ async fn start(command: Command) -> Result<(), Failure> {
         Some(args) => config::logging(args, default),
         None => (default, None),
     };
-    logging::start(level, file)?;
-    commands::dispatch(command).await
+    match logging::start(level, file) {
+        Err(failure) if matches!(command, Command::Run(_)) => commands::refuse_start(failure).await,
+        Err(failure) => Err(failure),
+        Ok(()) => commands::dispatch(command).await,
+    }
 }
 
 fn fail(failure: &Failure) -> ExitCode {

@@ -16,6 +16,7 @@ use bytes::Bytes;
 use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 use std::sync::Arc;
+use tokio::sync::OwnedRwLockWriteGuard;
 
 /// How often a request is sent with one credential after another.
 const CREDENTIALS: usize = 3;
@@ -51,6 +52,24 @@ impl Exchange {
         if let Err(failure) = outcome {
             self.answer_with(&failure).await;
         }
+    }
+
+    /// Runs the handshake, holding everything else back until it has its answer; the stream
+    /// on which the answer came may go on after that.
+    pub(super) async fn shake_hands(self, alone: OwnedRwLockWriteGuard<()>) {
+        let (bridge, tickets) = (self.bridge.clone(), self.tickets.clone());
+        let mut running = std::pin::pin!(self.run());
+        let answered = async {
+            while tickets.iter().any(|ticket| bridge.pending.holds(ticket)) {
+                bridge.pending.fewer().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = &mut running => return,
+            () = answered => drop(alone),
+        }
+        running.await;
     }
 
     /// A stream that is meant to last.

@@ -15,7 +15,7 @@ use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{OwnedRwLockWriteGuard, mpsc};
+use tokio::sync::mpsc;
 
 /// How long a notification may hold up the ones behind it.
 const NOTIFICATION: Duration = Duration::from_secs(5);
@@ -134,11 +134,11 @@ impl Bridge {
         let alone = if handshake { gate.clone().try_write_owned().ok() } else { None };
         let task = tokio::spawn(async move {
             if handshake {
-                let _alone: OwnedRwLockWriteGuard<()> = match alone {
+                let alone = match alone {
                     Some(alone) => alone,
                     None => gate.write_owned().await,
                 };
-                exchange.run().await;
+                exchange.shake_hands(alone).await;
             } else {
                 drop(gate.read().await);
                 exchange.run().await;

@@ -66,6 +66,8 @@ struct Bridge {
 /// # Errors
 /// If standard input cannot be read at all.
 pub async fn run(settings: Settings) -> std::io::Result<Ended> {
+    #[cfg(unix)]
+    unix::raise_file_limit();
     let mut stdin = Stdin::open(settings.max_message)?;
     let (outbox, queue) = Outbox::new();
     let writer = tokio::spawn(stdout::write_all(queue));

@@ -56,28 +56,27 @@ impl Splitter {
 
     /// The line that `tail` completes; none for an empty one.
     fn finish(&mut self, tail: &[u8]) -> Option<Incoming> {
-        let whole = if self.partial.is_empty() && self.oversize.is_none() {
-            tail
-        } else {
-            self.keep(tail);
-            &self.partial[..]
-        };
+        if self.partial.is_empty() && self.oversize.is_none() && tail.len() <= self.limit {
+            let line = without_cr(tail);
+            let blank = line.trim_ascii().is_empty();
+            return (!blank).then(|| Incoming::Line(Bytes::copy_from_slice(line)));
+        }
+        self.keep(tail);
+        let mut line = std::mem::take(&mut self.partial);
+        line.truncate(without_cr(&line).len());
+        if self.oversize.is_none() && line.len() > self.limit {
+            self.oversize.insert(OversizeLine::default()).feed(&line);
+        }
         if let Some(reader) = self.oversize.take() {
             return Some(Incoming::Oversize(reader.request_id().map(Bytes::from)));
         }
-        let line = whole.strip_suffix(b"\r").unwrap_or(whole);
-        let incoming = if line.len() > self.limit {
-            let mut reader = OversizeLine::default();
-            reader.feed(line);
-            Some(Incoming::Oversize(reader.request_id().map(Bytes::from)))
-        } else if line.trim_ascii().is_empty() {
-            None
-        } else {
-            Some(Incoming::Line(Bytes::copy_from_slice(line)))
-        };
-        self.partial = Vec::new();
-        incoming
+        let blank = line.trim_ascii().is_empty();
+        (!blank).then(|| Incoming::Line(line.into()))
     }
+}
+
+fn without_cr(line: &[u8]) -> &[u8] {
+    line.strip_suffix(b"\r").unwrap_or(line)
 }
 
 /// The client's lines, one at a time.

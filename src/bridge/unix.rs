@@ -3,10 +3,23 @@
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FileType, OFlags, fcntl_getfl, fcntl_setfl, fstat};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, OwnedFd};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+
+/// Lets the process open as many files as it may: HTTP/1.1 takes one connection for each
+/// request in flight, and the usual limit of macOS is 256.
+pub(super) fn raise_file_limit() {
+    const ENOUGH: u64 = 10_240;
+    let limit = getrlimit(Resource::Nofile);
+    let most = limit.maximum.unwrap_or(u64::MAX).min(ENOUGH);
+    if limit.current.is_some_and(|current| current < most) {
+        // Where that is not allowed, the limit stays as it was.
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(most), ..limit });
+    }
+}
 
 /// Standard input, polled. Its flags are left alone; a read follows only where poll says
 /// that there is something, so that it does not block.

@@ -1,7 +1,7 @@
 //! `keyferry login`: teaches the vault how to authenticate, after asking the remote.
 
 use super::verify::{self, Verified};
-use super::{ask, keychain_deadline, say};
+use super::{ask, keychain_deadline, must_last, say};
 use crate::authorization::{ApiKeyRecord, Authorization, Kind, Plan, Remote, record_header};
 use crate::cli::LoginArgs;
 use crate::config;
@@ -10,7 +10,7 @@ use crate::failure::{Exit, Failure};
 use crate::http::ClientCell;
 use crate::secret::{Redactor, Secret};
 use crate::transport::StreamableHttp;
-use crate::vault::Vault;
+use crate::vault::{KeySource, Vault};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,10 +25,12 @@ pub(super) async fn login(args: &LoginArgs) -> Result<(), Failure> {
     let remote = config::remote(&args.remote)?;
     let mut plan = config::plan(&args.credential, &redactor)?;
     let kind = kind(&plan)?;
-    let vault = Vault::new(config::vault(true)?);
+    let settings = config::vault(true, args.credential.secret_env.as_deref())?;
+    let in_memory = matches!(settings.source, KeySource::Memory);
+    let vault = Vault::new(settings);
     // Before anyone types a key: one that could not be kept would be typed in vain.
-    if kind == Kind::ApiKey && !vault.lasting(keychain_deadline()).await? {
-        return Err(lost_at_exit());
+    if kind == Kind::ApiKey {
+        must_last(&vault, in_memory).await?;
     }
     let record = api_key(kind, &mut plan, &remote, &redactor)?;
     if !args.no_verify {
@@ -60,13 +62,6 @@ fn kind(plan: &Plan) -> Result<Kind, Failure> {
         None => Err(Failure::new(Exit::Usage, "login needs to know the kind of credential")
             .hint("--with api-key, or --with none for a remote that needs no credential")),
     }
-}
-
-fn lost_at_exit() -> Failure {
-    Failure::new(Exit::Vault, "there is no keychain here, so the credential would be lost at once")
-        .hint("KEYFERRY_VAULT=passphrase with KEYFERRY_PASSPHRASE_FILE=PATH seals it with a passphrase")
-        .hint("KEYFERRY_VAULT=plaintext keeps the key of the vault in a file beside it")
-        .hint("or give the key to each run: keyferry <URL> --with api-key --secret-env VAR")
 }
 
 fn api_key(

@@ -13,7 +13,7 @@ const LOCK: Duration = Duration::from_secs(30);
 
 pub(super) async fn logout(args: &LogoutArgs) -> Result<(), Failure> {
     let remote = config::remote(&args.remote)?;
-    let vault = Vault::new(config::vault(false)?);
+    let vault = Vault::new(config::vault(false, None)?);
     let mut forgotten = 0;
     for account in accounts(args, &remote, &vault)? {
         let one = Remote::new(remote.url().as_str(), &account, true)

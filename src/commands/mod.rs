@@ -9,11 +9,11 @@ mod secret;
 mod token;
 mod verify;
 
-pub use run::refuse_command_line;
+pub use run::{refuse_command_line, refuse_start};
 
 use crate::cli::{Command, LogArgs};
 use crate::failure::{Exit, Failure};
-use crate::vault::{PassphraseError, VaultError};
+use crate::vault::{PassphraseError, Vault, VaultError};
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
@@ -59,6 +59,22 @@ impl From<VaultError> for Failure {
         };
         Self::new(exit, error.to_string()).hint(error.hint())
     }
+}
+
+/// Refuses to take a secret that would be gone when this process ends, before anyone types it.
+async fn must_last(vault: &Vault, in_memory: bool) -> Result<(), Failure> {
+    if vault.lasting(keychain_deadline()).await? {
+        return Ok(());
+    }
+    let why = if in_memory {
+        "KEYFERRY_VAULT=memory keeps nothing beyond this process"
+    } else {
+        "there is no keychain here, so the secret would be lost at once"
+    };
+    Err(Failure::new(Exit::Vault, why)
+        .hint("KEYFERRY_VAULT=passphrase with KEYFERRY_PASSPHRASE_FILE=PATH seals the vault with a passphrase")
+        .hint("KEYFERRY_VAULT=plaintext keeps the key of the vault in a file beside it")
+        .hint("or give the key to each run: keyferry <URL> --with api-key --secret-env VAR"))
 }
 
 /// Prints data, the only thing that goes to stdout outside of `run`.

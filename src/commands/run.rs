@@ -41,7 +41,8 @@ fn settings(args: &RunArgs) -> Result<Settings, (i32, Failure)> {
     let remote = config::remote(&args.remote).map_err(|failure| (UNREACHABLE, failure))?;
     let plan =
         config::plan(&args.credential, &redactor).map_err(|failure| (SIGN_IN_NEEDED, failure))?;
-    let vault = config::vault(false).map_err(|failure| (VAULT, failure))?;
+    let vault = config::vault(false, args.credential.secret_env.as_deref())
+        .map_err(|failure| (VAULT, failure))?;
     let client = Arc::new(ClientCell::new(config::client(&args.network, &remote)));
     ClientCell::prepare(&client);
     Ok(Settings {
@@ -77,7 +78,14 @@ async fn refuse(code: i32, failure: Failure) -> Result<(), Failure> {
 /// Answers the client of a `run` whose command line makes no sense.
 pub async fn refuse_command_line(what: &str) {
     let message = format!("keyferry was started with a wrong command line: {what}");
-    let failure = Failure::new(Exit::Usage, message).hint("keyferry --help");
     // The caller has told stderr already.
-    let _ = refuse(UNREACHABLE, failure).await;
+    let _ = refuse_start(Failure::new(Exit::Usage, message).hint("keyferry --help")).await;
+}
+
+/// Answers the client of a `run` that fails before it knows its remote.
+///
+/// # Errors
+/// The failure itself, for stderr and the exit code.
+pub async fn refuse_start(failure: Failure) -> Result<(), Failure> {
+    refuse(UNREACHABLE, failure).await
 }

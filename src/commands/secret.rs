@@ -1,11 +1,11 @@
 //! `keyferry secret`: named secrets for `${vault:NAME}`.
 
-use super::{ask, keychain_deadline, print, say, utc};
+use super::{ask, keychain_deadline, must_last, print, say, utc};
 use crate::cli::SecretAction;
 use crate::config;
 use crate::failure::{Exit, Failure};
 use crate::secret::Secret;
-use crate::vault::{Header, Kept, RecordKey, Vault};
+use crate::vault::{Header, Kept, KeySource, RecordKey, Vault};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -16,22 +16,25 @@ pub(super) async fn secret(action: &SecretAction) -> Result<(), Failure> {
     match action {
         SecretAction::Set { name, secret_env, secret_file } => {
             let given = config::secret(secret_env.as_deref(), secret_file.as_deref())?;
-            set(name, given).await
+            set(name, given, secret_env.as_deref()).await
         }
         SecretAction::List { json } => list(*json),
         SecretAction::Rm { name } => remove(name).await,
     }
 }
 
-async fn set(name: &str, given: Option<Secret<String>>) -> Result<(), Failure> {
+async fn set(
+    name: &str,
+    given: Option<Secret<String>>,
+    secret_env: Option<&str>,
+) -> Result<(), Failure> {
     if name.is_empty() || name.contains(['}', '{']) || name.chars().any(char::is_control) {
         return Err(Failure::new(Exit::Usage, "this name cannot be written as ${vault:NAME}"));
     }
-    let vault = Vault::new(config::vault(true)?);
-    if !vault.lasting(keychain_deadline()).await? {
-        return Err(Failure::new(Exit::Vault, "there is no keychain here, so the secret would be lost at once")
-            .hint("KEYFERRY_VAULT=passphrase with KEYFERRY_PASSPHRASE_FILE=PATH, or KEYFERRY_VAULT=plaintext"));
-    }
+    let settings = config::vault(true, secret_env)?;
+    let in_memory = matches!(settings.source, KeySource::Memory);
+    let vault = Vault::new(settings);
+    must_last(&vault, in_memory).await?;
     let value = match given {
         Some(value) => value,
         None => ask::secret(&format!("secret '{name}': "))?,
@@ -57,7 +60,7 @@ async fn set(name: &str, given: Option<Secret<String>>) -> Result<(), Failure> {
 }
 
 fn list(json: bool) -> Result<(), Failure> {
-    let vault = Vault::new(config::vault(false)?);
+    let vault = Vault::new(config::vault(false, None)?);
     let mut names: Vec<_> = vault
         .list()?
         .into_iter()
@@ -73,7 +76,7 @@ fn list(json: bool) -> Result<(), Failure> {
 }
 
 async fn remove(name: &str) -> Result<(), Failure> {
-    let vault = Vault::new(config::vault(false)?);
+    let vault = Vault::new(config::vault(false, None)?);
     let key = RecordKey::Named(name.to_owned());
     let _lock = vault.lock(&key, LOCK).await?;
     if !vault.remove(&key)? {

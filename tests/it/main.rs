@@ -1,1 +1,30 @@
-fn main() {}
+//! Black-box tests: the real executable between a scripted client and scripted
+//! servers. One topic per file; `support` holds the servers and the client.
+#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+mod arrows;
+mod bad_input;
+mod batch;
+mod big;
+mod concurrency;
+mod credentials;
+mod exit;
+mod flow;
+mod headers;
+#[cfg(target_os = "linux")]
+mod keychain;
+mod legacy;
+mod modern;
+mod modern_headers;
+mod redirects;
+mod replies;
+mod resume;
+mod secrets;
+mod session;
+mod start;
+mod stdio;
+mod support;
+mod tls;
+mod vault;
+mod verbs;
+mod wire;

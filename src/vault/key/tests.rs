@@ -16,7 +16,10 @@ fn holder(home: &Path, source: KeySource) -> Arc<KeyHolder> {
 #[cfg(unix)]
 fn slow(gate: &Path) -> KeySource {
     let script = format!("while ! test -e {}; do sleep 0.02; done; echo x", gate.display());
-    KeySource::Passphrase(PassphraseFrom::Command(format!("sh -c '{script}'")))
+    KeySource::Passphrase(PassphraseFrom::Command {
+        line: format!("sh -c '{script}'"),
+        hidden: Vec::new(),
+    })
 }
 
 fn given() -> KeySource {

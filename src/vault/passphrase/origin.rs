@@ -23,8 +23,12 @@ pub enum PassphraseFrom {
     /// The first line of a file.
     File(PathBuf),
     /// The first line that a command prints within 10 s. It is split at blanks, with single
-    /// and double quotes but no escapes, and run without a shell.
-    Command(String),
+    /// and double quotes but no escapes, and run without a shell and without the variables
+    /// that hold secrets: those of the passphrase, and `hidden`.
+    Command {
+        line: String,
+        hidden: Vec<String>,
+    },
     /// Itself.
     Given(Secret<String>),
     /// A person at a terminal.
@@ -37,7 +41,7 @@ impl PassphraseFrom {
     pub(super) fn obtain(&self) -> Result<Secret<String>, PassphraseError> {
         let passphrase = match self {
             Self::File(path) => from_file(path)?,
-            Self::Command(line) => from_command(line, COMMAND_LIMIT)?,
+            Self::Command { line, hidden } => from_command(line, hidden, COMMAND_LIMIT)?,
             Self::Given(passphrase) => passphrase.clone(),
             Self::Ask(ask) => ask().map_err(|error| PassphraseError::Unreadable {
                 source_name: "the terminal".to_owned(),
@@ -69,14 +73,18 @@ fn from_file(path: &Path) -> Result<Secret<String>, PassphraseError> {
     first_line(&bytes).ok_or_else(|| unreadable("it is not UTF-8".to_owned()))
 }
 
-fn from_command(line: &str, limit: Duration) -> Result<Secret<String>, PassphraseError> {
+fn from_command(
+    line: &str,
+    hidden: &[String],
+    limit: Duration,
+) -> Result<Secret<String>, PassphraseError> {
     let failed = |why: String| PassphraseError::Command { why };
     let words = split(line).ok_or_else(|| failed("has a quote that is not closed".to_owned()))?;
     let (program, arguments) = words.split_first().ok_or_else(|| failed("is empty".to_owned()))?;
     let mut command = Command::new(program);
     // No stderr either: what a secret helper says there may be a secret.
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-    for variable in PASSPHRASE_VARIABLES {
+    for variable in PASSPHRASE_VARIABLES.into_iter().chain(hidden.iter().map(String::as_str)) {
         command.env_remove(variable);
     }
     let mut child =
@@ -196,7 +204,7 @@ mod tests {
     #[cfg(unix)]
     #[test]
     fn a_command_gives_its_first_line_or_its_failure() {
-        let run = |line: &str, limit| from_command(line, Duration::from_millis(limit));
+        let run = |line: &str, limit| from_command(line, &[], Duration::from_millis(limit));
         let line = run("printf 'open sesame\\nsecond'", 10_000).unwrap();
         assert_eq!(line.expose(), "open sesame");
         for (line, limit, why) in [

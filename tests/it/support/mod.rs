@@ -1,0 +1,26 @@
+//! What the tests stand on: scripted servers and the real executable.
+
+pub(crate) mod bridge;
+pub(crate) mod home;
+pub(crate) mod http;
+#[cfg(target_os = "linux")]
+pub(crate) mod keyring;
+pub(crate) mod legacy;
+pub(crate) mod mcp_server;
+pub(crate) mod modern;
+pub(crate) mod protected;
+pub(crate) mod tls;
+
+use serde_json::Value;
+use std::time::Duration;
+
+/// How long any wait may last before the test has failed; far above what is
+/// ever needed, because the machine may be busy.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Parses JSON for a look at it. serde_json refuses the valid number 1e400, so
+/// it is read as 1 here.
+pub(crate) fn value(json: &str) -> Value {
+    serde_json::from_str(&json.replace("1e400", "1"))
+        .unwrap_or_else(|error| panic!("{error}: {json:.400}"))
+}

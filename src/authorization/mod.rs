@@ -166,6 +166,9 @@ impl Authorization {
             let value = self.value_of(header).await?;
             headers.insert(header.name.clone(), value);
         }
+        if let Some(notice) = self.vault.notice() {
+            tracing::warn!("{notice}");
+        }
         let credential = Arc::new(Credential { headers, origin });
         *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Some(credential.clone());
         Ok(credential)

@@ -90,7 +90,7 @@ impl VaultError {
                 format!("allow keyferry to use the keychain ({UNLOCK}), or {OTHER_SOURCES}")
             }
             Self::Hung { .. } => format!(
-                "look for a keychain prompt that waits for an answer; `keyferry doctor` tests the keychain; or {OTHER_SOURCES}"
+                "look for a keychain prompt that waits for an answer, or end and start the keychain's service; or {OTHER_SOURCES}"
             ),
             Self::WrongKey {
                 sealed_by, in_use, ..

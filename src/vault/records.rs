@@ -1,9 +1,9 @@
 //! The record files on disk.
 
-use super::Settings;
 use super::directory::Directory;
 use super::error::VaultError;
 use super::record::{Header, RecordKey, SUFFIX, split};
+use super::{KeySource, Settings};
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
@@ -87,16 +87,30 @@ fn header_of(directory: &Directory, name: &str) -> Result<Option<Header>, VaultE
     }
 }
 
-/// Refuses to go on to a new key while records exist that only the missing one opens.
+/// Refuses to go on to a new key while records exist that it would not open: of a key that
+/// is missing, or of another source, whose records would then lie beside ones they cannot
+/// be opened with. Memory makes no key that outlives the process.
 pub(super) fn refuse_if_sealed(settings: &Settings) -> Result<(), VaultError> {
     let source = settings.source.name();
-    let sealed = headers(&settings.directory)?
-        .iter()
-        .filter(|(_, header)| header.sealed.as_ref().is_some_and(|sealed| sealed.source == source))
-        .count();
-    match sealed {
+    if matches!(settings.source, KeySource::Memory) {
+        return Ok(());
+    }
+    let headers = headers(&settings.directory)?;
+    let sources = headers.iter().filter_map(|(_, header)| Some(&header.sealed.as_ref()?.source));
+    let sources: Vec<_> = sources.collect();
+    if let Some(other) = sources.iter().find(|other| **other != source) {
+        return Err(VaultError::WrongKey {
+            why: format!(
+                "{} holds records sealed with KEYFERRY_VAULT={other}, and KEYFERRY_VAULT={source} is in use",
+                settings.directory.display()
+            ),
+            sealed_by: other.to_string(),
+            in_use: source.to_owned(),
+        });
+    }
+    match sources.len() {
         0 => Ok(()),
-        _ => Err(lost_key(settings, sealed)),
+        sealed => Err(lost_key(settings, sealed)),
     }
 }
 

@@ -161,10 +161,11 @@ fn a_record_of_another_source_names_that_source() {
             assert!(error.to_string().contains("KEYFERRY_VAULT=plaintext"));
             assert!(error.hint().contains("KEYFERRY_VAULT=plaintext"));
         }
-        // Another source's record is no reason not to make this one's key.
+        // No key is made beside records that it would not open.
         let other = passphrase_vault(home.path(), "p");
-        store(&other, &key, b"y").await.unwrap();
-        assert_eq!(load(&other, &key).await.unwrap().unwrap(), b"y");
+        let error = store(&other, &remote("b"), b"y").await.unwrap_err();
+        assert!(matches!(error, VaultError::WrongKey { .. }), "{error}");
+        assert!(!home.path().join("vault").join("passphrase.json").exists());
     });
 }
 

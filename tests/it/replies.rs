@@ -3,7 +3,7 @@
 use crate::support::PATIENCE;
 use crate::support::bridge::{Bridge, initialize_params, response_id};
 use crate::support::home::Home;
-use crate::support::http::{Request, Wire};
+use crate::support::http::{Request, Wire, hang_up};
 use crate::support::legacy::Legacy;
 use crate::support::mcp_server::{Port, park};
 use std::time::{Duration, Instant};
@@ -300,23 +300,18 @@ fn a_failed_initialize_can_be_tried_again() {
 /// Many servers close an idle connection without a word.
 #[test]
 fn a_connection_that_the_remote_closes_between_two_calls_costs_nothing() {
-    let server = Legacy::new()
-        .on("tools/call", |request, mut wire| {
-            let body = request.result("{}");
-            wire.raw(
-                format!(
-                    "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-                    body.len()
-                )
-                .as_bytes(),
-            );
-            wire.cut();
-        })
-        .start();
+    let (handler, parked) = park();
+    let server = Legacy::new().on("tools/call", handler).start();
     let mut bridge = Bridge::to(&server).ready();
     for id in 0..50 {
         let id = id.to_string();
         bridge.call(&id);
+        let mut call = parked.next();
+        let body = call.request.result("{}");
+        let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length:";
+        call.wire.raw(format!("{head} {}\r\n\r\n{body}", body.len()).as_bytes());
+        // Closed before the next call is made, so that is not a race.
+        hang_up(call.wire.stream());
         bridge.result(&id);
     }
     assert_eq!(server.of("tools/call").len(), 50);

@@ -223,6 +223,7 @@ fn a_log_file_is_its_owners_alone_and_never_a_planted_link() {
         let mut bridge =
             Launch::new(home.clone(), &server.url()).args(&["--debug", "--log-file", path]).start();
         bridge.request("1", "initialize", &initialize_params("2025-11-25"));
+        // Where the log cannot be written the start fails, and says so here.
         bridge.answer("1");
         bridge.finish();
     }

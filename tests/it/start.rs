@@ -1,10 +1,9 @@
 //! The beginning of a session: what comes before the handshake is done waits for it.
 
-use crate::support::PATIENCE;
 use crate::support::bridge::{Bridge, initialize_params};
 use crate::support::home::Home;
 use crate::support::legacy::{Legacy, Sessions};
-use crate::support::mcp_server::{Server, park};
+use crate::support::mcp_server::park;
 
 /// `initialize`, `initialized` and calls in one write, as a hasty client does it.
 fn all_at_once(bridge: &Bridge, calls: usize) {
@@ -102,19 +101,6 @@ fn an_initialize_that_the_remote_refuses_by_json_rpc_opens_no_session() {
     let mut bridge = bridge.ready();
     bridge.call("1");
     bridge.result("1");
-}
-
-#[test]
-fn a_cancelled_initialize_frees_its_request() {
-    let (handler, parked) = park();
-    let server = Server::start(handler);
-    let bridge = Bridge::to(&server);
-    bridge.request("0", "initialize", &initialize_params("2025-11-25"));
-    let held = parked.next();
-    bridge.notify("notifications/cancelled", r#"{"requestId":0}"#);
-    assert!(held.wire.client_closes_within(PATIENCE));
-    drop(held);
-    bridge.finish().has_no_answer_to("0");
 }
 
 /// Nothing is read from the disk or written to it for an open remote.

@@ -20,6 +20,11 @@ fn spawn(home: &Home, server: &Server, stdin: Stdio, stdout: Stdio) -> Child {
     command.spawn().expect("start the bridge")
 }
 
+/// A pipe that no other child inherits.
+fn pipe() -> (OwnedFd, OwnedFd) {
+    rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).expect("a pipe")
+}
+
 fn initialize() -> String {
     format!(
         "{{\"jsonrpc\":\"2.0\",\"id\":0,\"method\":\"initialize\",\"params\":{}}}\n",
@@ -101,8 +106,8 @@ fn an_empty_stdin_ends_the_process() {
 fn the_open_files_of_the_client_stay_blocking() {
     let server = Legacy::new().start();
     let home = Home::new("memory");
-    let (stdin, to) = rustix::pipe::pipe().unwrap();
-    let (from, stdout) = rustix::pipe::pipe().unwrap();
+    let (stdin, to) = pipe();
+    let (from, stdout) = pipe();
     let shared = (stdin.try_clone().unwrap(), stdout.try_clone().unwrap());
     let child = spawn(&home, &server, stdin.into(), stdout.into());
     let blocking = |fd: &OwnedFd| !fcntl_getfl(fd.as_fd()).unwrap().contains(OFlags::NONBLOCK);
@@ -122,7 +127,7 @@ fn the_open_files_of_the_client_stay_blocking() {
 fn a_closed_stderr_harms_nothing() {
     let server = Legacy::new().start();
     let home = Home::new("memory");
-    let (reading, stderr) = rustix::pipe::pipe().unwrap();
+    let (reading, stderr) = pipe();
     drop(reading);
     let mut command = home.command();
     command.args(["run", &server.url(), "--log-level", "trace"]);
@@ -146,7 +151,7 @@ fn a_verb_whose_output_nobody_reads_does_not_panic() {
         &["--help"],
         &["login", "https://mcp.example/mcp"],
     ] {
-        let (reading, stdout) = rustix::pipe::pipe().unwrap();
+        let (reading, stdout) = pipe();
         drop(reading);
         let mut command = home.command();
         command.args(args).stdin(Stdio::null());

@@ -56,7 +56,7 @@ fn odd_values_reach_the_client_byte_for_byte_from_json() {
     let server = Legacy::new()
         .on("tools/call", |request, wire| {
             let at: usize = request.id().parse().unwrap();
-            wire.json(odd_answer(&request.id(), ODD_VALUES[at]));
+            wire.json(odd_answer(request.id(), ODD_VALUES[at]));
         })
         .start();
     let mut bridge = Bridge::to(&server).ready();
@@ -74,7 +74,7 @@ fn odd_values_reach_the_client_byte_for_byte_from_an_event_stream() {
             let at: usize = request.id().parse().unwrap();
             let mut events = wire.events();
             events.event(odd_notification(ODD_VALUES[at]));
-            events.event(odd_answer(&request.id(), ODD_VALUES[at]));
+            events.event(odd_answer(request.id(), ODD_VALUES[at]));
             events.end();
         })
         .start();
@@ -161,7 +161,7 @@ fn newlines_of_a_pretty_printed_body_become_spaces() {
     };
     let server = Legacy::new()
         .on("tools/call", move |request, wire| {
-            wire.json(body(&request.id()));
+            wire.json(body(request.id()));
         })
         .start();
     let mut bridge = Bridge::to(&server).ready();

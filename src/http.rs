@@ -77,10 +77,11 @@ impl ClientCell {
     }
 }
 
-/// True for `localhost` and loopback addresses, which are this machine whatever the network.
+/// True for `localhost` and loopback addresses, which are this machine whatever the network;
+/// names below `localhost` may be resolved elsewhere.
 pub fn is_loopback(url: &Url) -> bool {
     match url.host() {
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Domain(name)) => name == "localhost",
         Some(Host::Ipv4(address)) => address.is_loopback(),
         Some(Host::Ipv6(address)) => address.is_loopback(),
         None => false,
@@ -166,6 +167,7 @@ mod tests {
             ("http://localhost:3000/mcp", true),
             ("http://127.8.0.1/", true),
             ("http://[::1]/", true),
+            ("http://a.localhost/", false),
             ("http://localhost.example.com/", false),
             ("http://10.0.0.1/", false),
         ] {

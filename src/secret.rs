@@ -51,6 +51,10 @@ impl Redactor {
     /// From now on `secret` is never shown. Very short values are not learned: they would
     /// turn every text into noise, and guessing them costs nothing.
     pub fn learn(&self, secret: &str) {
+        // "Bearer KEY" is a secret, and so is KEY by itself.
+        if let Some(last) = secret.split_whitespace().last().filter(|last| *last != secret) {
+            self.learn(last);
+        }
         if secret.len() >= 4 {
             let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             if !known.iter().any(|one| one.expose() == secret) {

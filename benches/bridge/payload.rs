@@ -46,12 +46,12 @@ pub(crate) fn number_after(line: &[u8], key: &str) -> Option<u64> {
     std::str::from_utf8(&digits[..end]).ok()?.parse().ok()
 }
 
-/// The inside of a JSON string of exactly `bytes` bytes: rows of JSON in a text, as tools that
-/// list or read things return it. About one escape in thirteen bytes (quotes, newlines, a
-/// backslash) and a few letters that are not ASCII, so that looking for the end of a string costs
-/// what it costs in earnest.
+/// The inside of a JSON string of exactly `bytes` bytes, as tools return it: in turn a row of JSON
+/// (JSON within JSON, an escape every few bytes), a few lines of code and a paragraph of prose.
+/// On the whole one escape in 13 bytes (quotes, newlines, tabs, backslashes, a `\u`), and some
+/// letters that are not ASCII: finding the end of it costs what it costs in earnest.
 pub(crate) fn text(bytes: usize) -> String {
-    let mut text = String::with_capacity(bytes + 400);
+    let mut text = String::with_capacity(bytes + 1_000);
     let mut row = 0_usize;
     loop {
         let before = text.len();
@@ -59,8 +59,12 @@ pub(crate) fn text(bytes: usize) -> String {
             text,
             concat!(
                 r#"{{\"row\":{row},\"name\":\"Zo\u00eb Łukasz, 東京 №{short}\",\"file\":\"src\\\\page{row}.md\","#,
-                r#"\"state\":\"open\",\"score\":-{short}.50e3,\"body\":\"The ferry leaves at {short} past; "#,
-                r#"whoever is not on board by then waits for the next one, and the rest is said below.\"}}\n"#
+                r#"\"state\":\"open\",\"score\":-{short}.50e3,\"tags\":[\"ferry\",\"night\"]}}\n"#,
+                r#"fn leave(at: u32) -> Result<(), Late> {{\n\tif at > {row} {{\n\t\treturn Err(Late {{ at }});\n\t}}\n"#,
+                r#"\tprintln!(\"leaves at {{at}}, pier {short}\");\n\tOk(())\n}}\n"#,
+                r#"The ferry leaves at {short} past. Whoever is not on board by then waits for the next one; "#,
+                r#"the café on the pier is open until the last crossing, and what is said there about the "#,
+                r#"weather is “as good as any forecast”, according to the crew.\n\n"#
             ),
             row = row,
             short = row % 60

@@ -108,7 +108,7 @@ impl Table {
         }
         text.push_str(
             "\nlimit: direct HTTP plus an empty stdio hop, in the same run. Ratio and verdict: medians.\n\
-             Large results: rows of JSON in a text, one escape in 13 bytes, some letters not ASCII.\n",
+             Large results: rows of JSON, code and prose in one text; one escape in 13 bytes, some letters not ASCII.\n",
         );
         text + &notes + &parts
     }

@@ -17,6 +17,7 @@ pub(crate) struct Client {
     lines: Receiver<String>,
     stderr: Option<JoinHandle<String>>,
     last_id: u64,
+    last_line: String,
     notifications: usize,
 }
 
@@ -43,8 +44,14 @@ impl Client {
             child,
             lines,
             last_id: 0,
+            last_line: String::new(),
             notifications: 0,
         })
+    }
+
+    /// The last answer, as it came.
+    pub(crate) fn last_line(&self) -> &str {
+        &self.last_line
     }
 
     /// Notifications received so far.
@@ -74,6 +81,7 @@ impl Client {
             let message: Value = serde_json::from_str(&line)
                 .map_err(|_| "stdout carried something that is not JSON")?;
             if message.get("id") == Some(&id) && message.get("method").is_none() {
+                self.last_line = line;
                 return Ok(message);
             }
             self.notifications += usize::from(message.get("id").is_none());

@@ -24,6 +24,19 @@ const FOREIGN: &[&str] = &[
     "KEYFERRY_VAULT",
 ];
 
+/// What `cargo run` tells this process of its own package. Passed on to another cargo, it would
+/// look like a change to build scripts that read it, and a part would be compiled once more.
+const FROM_CARGO_RUN: &[&str] = &[
+    "CARGO_MANIFEST_DIR",
+    "CARGO_MANIFEST_LINKS",
+    "CARGO_PKG_NAME",
+    "CARGO_PKG_VERSION",
+    "CARGO_PKG_VERSION_MAJOR",
+    "CARGO_PKG_VERSION_MINOR",
+    "CARGO_PKG_VERSION_PATCH",
+    "CARGO_PKG_VERSION_PRE",
+];
+
 /// A keychain may ask the person to allow the access.
 const DEADLINE: Duration = Duration::from_secs(90);
 
@@ -33,7 +46,11 @@ impl Keyferry {
     /// for their features would differ.
     pub(crate) fn build(home: &Path) -> Result<Self> {
         let cargo = option_env!("CARGO").unwrap_or("cargo");
-        let output = Command::new(cargo)
+        let mut command = Command::new(cargo);
+        for name in FROM_CARGO_RUN {
+            command.env_remove(name);
+        }
+        let output = command
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             .args(["build", "--bin", "keyferry", "--example", "demo"])
             .args(["--profile", &profile()?])

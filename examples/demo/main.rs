@@ -92,7 +92,10 @@ fn demo() -> Result<()> {
         listed(&keyferry, &url, &key)?;
     }
     let files = no_file_holds(home.path(), &key)?;
-    say(&format!("searched all {files} files keyferry wrote: none holds the key in clear"));
+    say(&match files {
+        0 => "keyferry wrote no file at all".to_owned(),
+        _ => format!("searched the {files} files keyferry wrote: none holds the key in clear"),
+    });
 
     step("6. Leaving nothing behind");
     if let Way::Vault = way {
@@ -190,7 +193,8 @@ fn converse(keyferry: &Keyferry, server: &Server, way: &Way, key: &str) -> Resul
     let tools = answer.pointer("/result/tools").and_then(Value::as_array);
     let tools = tools.ok_or("no list of tools came")?;
     ensure(tools.len() == 2, "not the two tools of the server")?;
-    say("keyferry: passed the answer on byte for byte");
+    ensure(client.last_line() == server.last_answer(), "the answer is not what the server sent")?;
+    say("keyferry: passed the answer on byte for byte (compared with what the server sent)");
 
     let answer = client.request("tools/call", &json!({"name": "whoami", "arguments": {}}))?;
     let text = answer.pointer("/result/content/0/text");

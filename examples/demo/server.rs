@@ -27,6 +27,8 @@ pub(crate) struct Server {
 struct Shared {
     key: String,
     requests: Mutex<Vec<String>>,
+    /// As it was sent.
+    last_answer: Mutex<String>,
 }
 
 type Reply = Response<BoxBody<Bytes, Infallible>>;
@@ -40,7 +42,11 @@ impl Server {
         let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).map_err(text)?;
         listener.set_nonblocking(true).map_err(text)?;
         let address = listener.local_addr().map_err(text)?;
-        let shared = Arc::new(Shared { key: key.to_owned(), requests: Mutex::default() });
+        let shared = Arc::new(Shared {
+            key: key.to_owned(),
+            requests: Mutex::default(),
+            last_answer: Mutex::default(),
+        });
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(text)?;
         let served = Arc::clone(&shared);
@@ -54,19 +60,21 @@ impl Server {
 
     /// What came since `forget_requests`, as lines.
     pub(crate) fn requests(&self) -> Vec<String> {
-        self.shared.requests().clone()
+        locked(&self.shared.requests).clone()
     }
 
     pub(crate) fn forget_requests(&self) {
-        self.shared.requests().clear();
+        locked(&self.shared.requests).clear();
+    }
+
+    /// The bytes of the last answer that was one JSON body.
+    pub(crate) fn last_answer(&self) -> String {
+        locked(&self.shared.last_answer).clone()
     }
 }
 
-impl Shared {
-    fn requests(&self) -> MutexGuard<'_, Vec<String>> {
-        let requests = self.requests.lock();
-        requests.unwrap_or_else(PoisonError::into_inner)
-    }
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 async fn accept(listener: std::net::TcpListener, shared: Arc<Shared>) {
@@ -103,7 +111,7 @@ async fn answer(request: Request<Incoming>, shared: &Shared) -> Reply {
     let known = carried == Some(wanted.as_bytes());
     let line = format!("{} {method}", head.method);
     let with = if known { "with the key" } else { "without the key" };
-    shared.requests().push(format!("{} {with}", line.trim_end()));
+    locked(&shared.requests).push(format!("{} {with}", line.trim_end()));
     if !known {
         let mut reply = plain(StatusCode::UNAUTHORIZED);
         let challenge = HeaderValue::from_static("Bearer");
@@ -116,14 +124,20 @@ async fn answer(request: Request<Incoming>, shared: &Shared) -> Reply {
         return plain(StatusCode::NOT_FOUND);
     }
     match head.method {
-        Method::POST => post(method, &message),
+        Method::POST => post(method, &message, shared),
         Method::DELETE => plain(StatusCode::OK),
         // No stream of its own accord: allowed, and the client must not mind.
         _ => plain(StatusCode::METHOD_NOT_ALLOWED),
     }
 }
 
-fn post(method: &str, message: &Value) -> Reply {
+fn post(method: &str, message: &Value, shared: &Shared) -> Reply {
+    let json_reply = |id: &Value, result: Value| {
+        // With white space that only a copy of the bytes keeps.
+        let text = format!(r#"{{ "jsonrpc": "2.0", "id": {id}, "result": {result} }}"#);
+        locked(&shared.last_answer).clone_from(&text);
+        in_json(text)
+    };
     let Some(id) = message.get("id") else {
         return plain(StatusCode::ACCEPTED);
     };
@@ -161,7 +175,7 @@ fn post(method: &str, message: &Value) -> Reply {
         }
         _ => {
             let error = json!({"code": -32601, "message": "no such method or tool"});
-            in_json(&json!({"jsonrpc": "2.0", "id": id, "error": error}))
+            in_json(json!({"jsonrpc": "2.0", "id": id, "error": error}).to_string())
         }
     }
 }
@@ -200,12 +214,8 @@ async fn send_counts(
     sender.send_data(event(message)).await
 }
 
-fn json_reply(id: &Value, result: Value) -> Reply {
-    in_json(&json!({"jsonrpc": "2.0", "id": id, "result": result}))
-}
-
-fn in_json(message: &Value) -> Reply {
-    let mut reply = Response::new(Full::new(Bytes::from(message.to_string())).boxed());
+fn in_json(message: String) -> Reply {
+    let mut reply = Response::new(Full::new(Bytes::from(message)).boxed());
     let json = HeaderValue::from_static("application/json");
     reply.headers_mut().insert(CONTENT_TYPE, json);
     reply

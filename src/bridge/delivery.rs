@@ -65,30 +65,26 @@ impl Delivery<'_> {
     /// # Errors
     /// [`Invalid`] if it is no JSON-RPC message.
     pub(super) async fn line(&self, text: Bytes) -> Result<(), Invalid> {
-        match Line::read(text.clone())? {
-            Line::One(message) => {
-                if let Some(text) = self.accept(&message) {
-                    self.bridge.outbox.send(text).await;
-                }
-            }
-            Line::Batch(messages) => self.batch(text, &messages).await,
+        let line = Line::read(text.clone())?;
+        let room = self.bridge.outbox.reserve(text.len()).await;
+        match line {
+            Line::One(message) => room.send(self.accept(&message)),
+            Line::Batch(messages) => room.send(self.batch(text, &messages)),
         }
         Ok(())
     }
 
     /// As it came where the client knows batches and nothing was changed, else one by one.
-    async fn batch(&self, text: Bytes, messages: &[Message]) {
+    fn batch(&self, text: Bytes, messages: &[Message]) -> Vec<Bytes> {
         let accepted: Vec<_> = messages.iter().map(|message| self.accept(message)).collect();
         let session = self.bridge.session.snapshot();
         let whole = accepted.iter().zip(messages).all(|(text, message)| {
             text.as_ref().is_some_and(|text| text.as_ptr() == message.text().as_ptr())
         });
         if whole && session.has_batches() {
-            return self.bridge.outbox.send(text).await;
+            return vec![text];
         }
-        for text in accepted.into_iter().flatten() {
-            self.bridge.outbox.send(text).await;
-        }
+        accepted.into_iter().flatten().collect()
     }
 
     /// The text to write; none for what the client must not see.
@@ -148,6 +144,7 @@ impl Bridge {
     /// whose own stream broke.
     pub(super) async fn take_unasked(&self, text: Bytes, epoch: u64) -> Result<(), Invalid> {
         for message in Line::read(text)?.into_messages() {
+            let room = self.outbox.reserve(message.text().len()).await;
             let text = match message.kind() {
                 Kind::Response => {
                     let ticket = message.id().and_then(|id| self.pending.get(&id));
@@ -160,7 +157,7 @@ impl Bridge {
                 }
                 Kind::Request | Kind::Notification => self.unsolicited(&message, epoch),
             };
-            self.outbox.send(text).await;
+            room.send([text]);
         }
         Ok(())
     }

@@ -5,6 +5,7 @@ use super::Bridge;
 use super::call::Call;
 use super::delivery::Delivery;
 use super::era::Era;
+use super::intake::Held;
 use super::pending::Ticket;
 use super::refusal::{Failure, TIMED_OUT};
 use super::resumption::Resumption;
@@ -32,6 +33,8 @@ pub(super) struct Exchange {
     pub(super) calls: Vec<Call>,
     /// What is POSTed.
     pub(super) body: Bytes,
+    /// Its share of what may wait.
+    pub(super) _held: Held,
 }
 
 impl Exchange {
@@ -85,13 +88,14 @@ impl Exchange {
 
     async fn answer_with(&self, failure: &Failure) {
         for ticket in &self.tickets {
+            let answer = match failure {
+                Failure::Bridge(error) => error_response(Some(&ticket.id), error),
+                Failure::Remote(message) => with_id(message, &ticket.id),
+            };
+            let room = self.bridge.outbox.reserve(answer.len()).await;
             if self.bridge.pending.claim(ticket) {
-                let answer = match failure {
-                    Failure::Bridge(error) => error_response(Some(&ticket.id), error),
-                    Failure::Remote(message) => with_id(message, &ticket.id),
-                };
                 tracing::debug!(method = %ticket.method.escape_debug(), "answered with an error");
-                self.bridge.outbox.send(answer).await;
+                room.send([answer]);
             }
         }
     }

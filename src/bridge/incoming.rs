@@ -1,7 +1,6 @@
 //! What the client says: requests each on their own way, notifications in order, answers to
 //! the server, cancellations.
 
-use super::Bridge;
 use super::call::Call;
 use super::era::Era;
 use super::exchange::Exchange;
@@ -9,6 +8,7 @@ use super::pending::Ticket;
 use super::refusal::{Failure, NOT_ALLOWED};
 use super::session::Snapshot;
 use super::stdin::{Incoming, Stdin};
+use super::{Bridge, Note};
 use crate::jsonrpc::{BridgeError, Invalid, Kind, Line, Message, error_response};
 use bytes::Bytes;
 use reqwest::StatusCode;
@@ -17,8 +17,11 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// How long a notification may hold up the ones behind it.
+/// How long a notification may hold up the ones behind it, and be under way at all.
 const NOTIFICATION: Duration = Duration::from_secs(5);
+const NOTIFICATION_AT_ALL: Duration = Duration::from_secs(30);
+/// How long the end of the handshake may hold up everything else.
+const HANDSHAKE: Duration = Duration::from_secs(3);
 
 impl Bridge {
     /// The next line; while very much waits for the remote or for the client to read, none
@@ -30,9 +33,17 @@ impl Bridge {
                     self.pending.fewer().await;
                 } else if self.outbox.is_crowded() {
                     self.outbox.room().await;
+                } else if self.notes.is_full() {
+                    self.notes.less().await;
+                } else {
+                    self.requests.less().await;
                 }
             };
-            if !self.pending.is_full() && !self.outbox.is_crowded() {
+            let crowded = self.pending.is_full()
+                || self.outbox.is_crowded()
+                || self.notes.is_full()
+                || self.requests.is_full();
+            if !crowded {
                 return stdin.next().await;
             }
             tokio::select! {
@@ -117,7 +128,8 @@ impl Bridge {
             }
             return Ok(());
         }
-        self.start(Exchange { bridge: self.clone(), tickets, calls, body });
+        let held = self.requests.hold(body.len());
+        self.start(Exchange { bridge: self.clone(), tickets, calls, body, _held: held });
         Ok(())
     }
 
@@ -171,7 +183,9 @@ impl Bridge {
             return;
         }
         let bridge = self.clone();
+        let held = self.notes.hold(message.text().len());
         tokio::spawn(async move {
+            let _held = held;
             drop(bridge.gate.read().await);
             let session = bridge.session.snapshot();
             let told = bridge.tell(message.text().clone(), &session).await;
@@ -186,8 +200,9 @@ impl Bridge {
         if call.message.method() == "notifications/initialized" {
             return self.take_initialized(call);
         }
+        let held = self.notes.hold(call.message.text().len());
         // The receiver lives as long as the bridge.
-        let _ = self.notifications.send(call);
+        let _ = self.notifications.send((call, held));
     }
 
     /// Ends the handshake: what the client says after it waits until the remote has it.
@@ -196,11 +211,16 @@ impl Bridge {
         let alone = gate.clone().try_write_owned().ok();
         let bridge = self.clone();
         tokio::spawn(async move {
-            let _alone = match alone {
+            let alone = match alone {
                 Some(alone) => alone,
                 None => gate.write_owned().await,
             };
-            let told = bridge.notify(&call).await;
+            let mut telling = std::pin::pin!(bridge.notify(&call));
+            let told = tokio::select! {
+                told = &mut telling => { drop(alone); told }
+                // A remote that never takes it must not hold up everything else for good.
+                () = tokio::time::sleep(HANDSHAKE) => { drop(alone); telling.await }
+            };
             if told.is_ok() {
                 bridge.listen();
             }
@@ -243,7 +263,7 @@ impl Bridge {
         });
     }
 
-    fn log_refusal(&self, what: &str, told: Result<(), Failure>) {
+    pub(super) fn log_refusal(&self, what: &str, told: Result<(), Failure>) {
         match told {
             Ok(()) => {}
             Err(Failure::Bridge(error)) => {
@@ -293,14 +313,17 @@ fn is_not_found(failure: &Failure) -> bool {
 /// Sends the client's notifications one after the other.
 pub(super) async fn forward_notifications(
     bridge: Arc<Bridge>,
-    mut ordered: mpsc::UnboundedReceiver<Call>,
+    mut ordered: mpsc::UnboundedReceiver<Note>,
 ) {
-    while let Some(call) = ordered.recv().await {
+    while let Some((call, held)) = ordered.recv().await {
         let bridge = bridge.clone();
         let mut sending = tokio::spawn(async move {
+            let _held = held;
             drop(bridge.gate.read().await);
-            let told = bridge.notify(&call).await;
-            bridge.log_refusal("a notification", told);
+            match tokio::time::timeout(NOTIFICATION_AT_ALL, bridge.notify(&call)).await {
+                Ok(told) => bridge.log_refusal("a notification", told),
+                Err(_) => tracing::warn!("a notification got no response and is given up"),
+            }
         });
         // A remote that does not answer must not stop the notifications behind for good.
         let _ = tokio::time::timeout(NOTIFICATION, &mut sending).await;

@@ -13,6 +13,8 @@ use std::time::Duration;
 
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// Whatever a server asks for, it is not asked in a tight loop.
+const SHORTEST_WAIT: Duration = Duration::from_millis(10);
 
 /// Where the stream stands between two connections.
 #[derive(Default)]
@@ -29,22 +31,40 @@ impl Bridge {
         self.session.set_listener(Some(task.abort_handle()));
     }
 
-    async fn keep_listening(&self) {
+    async fn keep_listening(self: &Arc<Self>) {
         let session = self.session.snapshot();
         let mut position = Position::default();
+        let mut was_open = false;
         let mut wait = FIRST_WAIT;
         loop {
+            let mut soon = None;
             match self.open_stream(&session, &position).await {
                 Opened::Stream(mut stream) => {
-                    wait = FIRST_WAIT;
-                    self.read_stream(&mut stream, &session).await;
+                    was_open = true;
+                    let brought_something = self.read_stream(&mut stream, &session).await;
                     position.last_id = stream.last_id().cloned().or(position.last_id);
                     position.retry = stream.retry().or(position.retry);
+                    if brought_something {
+                        wait = FIRST_WAIT;
+                        soon = position.retry;
+                    }
                 }
-                Opened::Never => return,
-                Opened::NotNow => wait = (wait * 2).min(LONGEST_WAIT),
+                // MCP: a 404 to a request with a session id begins a new one, which has its
+                // own stream. A server without such streams answers 404 from the start.
+                Opened::Forgotten if was_open => {
+                    let anew = self.recover(session.epoch).await;
+                    return self.log_refusal("a new session", anew);
+                }
+                Opened::Forgotten | Opened::Never => return,
+                Opened::NotNow => {}
             }
-            let pause = position.retry.map_or(wait, |retry| retry.min(LONGEST_WAIT));
+            let pause = match soon {
+                Some(retry) => retry.clamp(SHORTEST_WAIT, LONGEST_WAIT),
+                None => position.retry.map_or(wait, |retry| retry.clamp(wait, LONGEST_WAIT)),
+            };
+            if soon.is_none() {
+                wait = (wait * 2).min(LONGEST_WAIT);
+            }
             tokio::time::sleep(pause + jitter(pause / 4)).await;
         }
     }
@@ -76,6 +96,9 @@ impl Bridge {
             {
                 Opened::NotNow
             }
+            Ok(reply) if reply.status == StatusCode::NOT_FOUND && session.id.is_some() => {
+                Opened::Forgotten
+            }
             Ok(reply) => {
                 tracing::debug!(status = reply.status.as_u16(), "the remote offers no GET stream");
                 Opened::Never
@@ -84,8 +107,11 @@ impl Bridge {
         }
     }
 
-    async fn read_stream(&self, stream: &mut EventStream, session: &Snapshot) {
+    /// Reads until the stream ends; true if it brought anything.
+    async fn read_stream(&self, stream: &mut EventStream, session: &Snapshot) -> bool {
+        let mut brought_something = false;
         while let Ok(Some(event)) = stream.next().await {
+            brought_something = true;
             if event.is_message()
                 && !event.data.is_empty()
                 && self.take_unasked(event.data, session.epoch).await.is_err()
@@ -93,11 +119,14 @@ impl Bridge {
                 tracing::warn!("an event of the remote is no message and is left out");
             }
         }
+        brought_something
     }
 }
 
 enum Opened {
     Stream(Box<EventStream>),
     NotNow,
+    /// 404, which may mean the session.
+    Forgotten,
     Never,
 }

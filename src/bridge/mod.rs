@@ -6,6 +6,7 @@ mod delivery;
 mod era;
 mod exchange;
 mod incoming;
+mod intake;
 mod listen;
 mod pending;
 mod recovery;
@@ -25,6 +26,7 @@ pub use tools::ToolFilter;
 use crate::authorization::Authorization;
 use crate::jsonrpc::{BridgeError, Line, error_response};
 use crate::transport::StreamableHttp;
+use intake::Intake;
 use pending::Pending;
 use refusal::TOO_LARGE;
 use session::Session;
@@ -34,6 +36,14 @@ use stdin::{Incoming, Stdin};
 use stdout::Outbox;
 use tokio::sync::{RwLock, mpsc};
 use tools::Tools;
+
+/// Bytes of requests in flight, and of notifications and answers, beyond which no more lines
+/// are read: the first is generous, as a large request must not stop its own cancellation.
+const REQUESTS: usize = 1024 * 1024 * 1024;
+const NOTES: usize = 16 * 1024 * 1024;
+
+/// A notification with its share of what may wait.
+type Note = (call::Call, intake::Held);
 
 /// What a bridge is made of.
 pub struct Settings {
@@ -58,7 +68,10 @@ struct Bridge {
     /// Held alone by the handshake, so that nothing overtakes it.
     gate: Arc<RwLock<()>>,
     /// Notifications in the client's order.
-    notifications: mpsc::UnboundedSender<call::Call>,
+    notifications: mpsc::UnboundedSender<Note>,
+    /// Requests, and all else, that wait for the remote.
+    requests: Arc<Intake>,
+    notes: Arc<Intake>,
 }
 
 /// Runs until the client or a signal ends it.
@@ -82,6 +95,8 @@ pub async fn run(settings: Settings) -> std::io::Result<Ended> {
         timeout: settings.timeout,
         gate: Arc::default(),
         notifications,
+        requests: Intake::new(REQUESTS),
+        notes: Intake::new(NOTES),
     });
     bridge.authorization.prepare();
     tokio::spawn(incoming::forward_notifications(bridge.clone(), ordered));

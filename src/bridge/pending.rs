@@ -98,11 +98,19 @@ impl Pending {
     /// Gives the request up: it gets no answer any more, and its task ends, with which its
     /// connection is freed. `None` if it had its answer already.
     pub(super) fn cancel(&self, id: &Bytes) -> Option<Ticket> {
-        let entry = self.lock().remove(&IdKey::of(id))?;
-        self.fewer.notify_waiters();
-        if let Some(task) = entry.task {
+        let mut entries = self.lock();
+        let entry = entries.remove(&IdKey::of(id))?;
+        // The requests of a batch share a task: it goes on for the others.
+        let alone = |task: &AbortHandle| {
+            !entries
+                .values()
+                .any(|other| other.task.as_ref().is_some_and(|one| one.id() == task.id()))
+        };
+        if let Some(task) = entry.task.filter(alone) {
             task.abort();
         }
+        drop(entries);
+        self.fewer.notify_waiters();
         Some(entry.ticket)
     }
 

@@ -2,7 +2,9 @@
 //! were given. What waits together goes out in one system call; nothing waits for more.
 
 use bytes::Bytes;
-use std::io::{self, IoSlice, Write};
+#[cfg(unix)]
+use std::io::IoSlice;
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -21,7 +23,27 @@ pub(super) struct Outbox {
 
 struct Line {
     text: Bytes,
-    _room: OwnedSemaphorePermit,
+    /// Held until the line is written; lines queued together share one.
+    _room: Option<OwnedSemaphorePermit>,
+}
+
+/// Room that is certain: what is given to it is written, without any further wait.
+pub(super) struct Room<'a> {
+    outbox: &'a Outbox,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Room<'_> {
+    /// Queues these messages, one line each; raw line ends in them, which JSON allows as
+    /// white space only, become spaces.
+    pub(super) fn send(self, texts: impl IntoIterator<Item = Bytes>) {
+        let mut permit = self.permit;
+        let mut texts = texts.into_iter().peekable();
+        while let Some(text) = texts.next() {
+            let room = if texts.peek().is_none() { permit.take() } else { None };
+            let _ = self.outbox.queue.send(Line { text: one_line(text), _room: room });
+        }
+    }
 }
 
 impl Outbox {
@@ -36,11 +58,10 @@ impl Outbox {
     /// # Errors
     /// The message, if there is none.
     pub(super) fn try_send(&self, text: Bytes) -> Result<(), Bytes> {
-        let text = one_line(text);
         let room = text.len().clamp(1, ROOM) as u32;
         match self.room.clone().try_acquire_many_owned(room) {
             Ok(permit) => {
-                let _ = self.queue.send(Line { text, _room: permit });
+                Room { outbox: self, permit: Some(permit) }.send([text]);
                 Ok(())
             }
             Err(_) => Err(text),
@@ -63,15 +84,17 @@ impl Outbox {
         let _ = tokio::time::timeout(limit, self.room.acquire_many(ROOM as u32)).await;
     }
 
-    /// Queues one message; raw line ends in it, which JSON allows as white space only,
-    /// become spaces.
-    pub(super) async fn send(&self, text: Bytes) {
-        let text = one_line(text);
+    /// Waits for room for so many bytes. An answer is claimed only after this, so that
+    /// nothing can take it away between its claim and the queue.
+    pub(super) async fn reserve(&self, bytes: usize) -> Room<'_> {
         // At least one permit, at most all: the numbers fit into 32 bits.
-        let room = text.len().clamp(1, ROOM) as u32;
-        if let Ok(permit) = self.room.clone().acquire_many_owned(room).await {
-            let _ = self.queue.send(Line { text, _room: permit });
-        }
+        let room = bytes.clamp(1, ROOM) as u32;
+        Room { outbox: self, permit: self.room.clone().acquire_many_owned(room).await.ok() }
+    }
+
+    /// Queues one message when there is room.
+    pub(super) async fn send(&self, text: Bytes) {
+        self.reserve(text.len()).await.send([text]);
     }
 }
 
@@ -122,6 +145,7 @@ async fn write_ready(
     Ok(())
 }
 
+#[cfg(unix)]
 fn slices(lines: &[Line]) -> Vec<IoSlice<'_>> {
     lines.iter().flat_map(|line| [IoSlice::new(&line.text), IoSlice::new(b"\n")]).collect()
 }

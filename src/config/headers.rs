@@ -67,8 +67,7 @@ fn filled(part: Part, name: &HeaderName, redactor: &Redactor) -> Result<HeaderPa
     let text = match part {
         Part::Vault(secret) => return Ok(HeaderPart::Vault(secret)),
         Part::Text(text) => {
-            // "Bearer " is no secret, what follows it may be one.
-            redactor.learn(text.rsplit(' ').next().unwrap_or_default());
+            redactor.learn(&text);
             return Ok(HeaderPart::Text(Secret::new(text)));
         }
         Part::Variable(variable_name) => variable(&variable_name).ok_or_else(|| {

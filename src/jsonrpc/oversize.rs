@@ -29,7 +29,12 @@ impl OversizeLine {
 
     /// The raw id if the line was a request whose id stands once and is no null.
     pub fn request_id(self) -> Option<Vec<u8>> {
-        self.id.filter(|id| self.has_method && self.ids == 1 && super::id::is_valid(id))
+        // What was put together here is echoed: it must be the one JSON value it claims to be.
+        let whole = |id: &Vec<u8>| {
+            std::str::from_utf8(id).is_ok() && super::skip_value(id, 0) == Ok(id.len())
+        };
+        let id = self.id.filter(|id| self.has_method && self.ids == 1 && super::id::is_valid(id));
+        id.filter(whole)
     }
 
     fn step(&mut self, byte: u8) {
@@ -110,5 +115,7 @@ mod tests {
         assert_eq!(id_of(r#"{"method":"m","params":{"id":1}}"#), None);
         assert_eq!(id_of(r#"{"method":"m","id":null}"#), None);
         assert_eq!(id_of(r#"{"method":"m","id":1,"id":2}"#), None);
+        assert_eq!(id_of(r#"{"method":"m","id":1x}"#), None);
+        assert_eq!(id_of(r#"{"method":"m","id":-}"#), None);
     }
 }

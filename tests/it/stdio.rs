@@ -22,7 +22,8 @@ fn spawn(home: &Home, server: &Server, stdin: Stdio, stdout: Stdio) -> Child {
 
 /// A pipe that no other child inherits.
 fn pipe() -> (OwnedFd, OwnedFd) {
-    rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).expect("a pipe")
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    (reader.into(), writer.into())
 }
 
 fn initialize() -> String {

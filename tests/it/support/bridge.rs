@@ -65,6 +65,7 @@ pub(crate) struct Bridge {
     aside: Vec<String>,
     stderr: Arc<(Mutex<Vec<u8>>, Condvar)>,
     home: Arc<Home>,
+    patience: Duration,
 }
 
 /// How a bridge ended.
@@ -129,7 +130,14 @@ impl Bridge {
             aside: Vec::new(),
             stderr,
             home,
+            patience: PATIENCE,
         }
+    }
+
+    /// Waits longer than usual for each line.
+    pub(crate) fn patient(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
     }
 
     /// Reads stdout from here on.
@@ -228,7 +236,7 @@ impl Bridge {
         if !self.aside.is_empty() {
             return self.aside.remove(0);
         }
-        self.next_line(PATIENCE)
+        self.next_line(self.patience)
             .unwrap_or_else(|| panic!("stdout ended; stderr: {}", self.stderr()))
     }
 
@@ -239,7 +247,7 @@ impl Bridge {
             return self.aside.remove(at);
         }
         loop {
-            let Some(line) = self.next_line(PATIENCE) else {
+            let Some(line) = self.next_line(self.patience) else {
                 panic!("stdout ended before {what}; stderr: {}", self.stderr());
             };
             envelope(&line);
@@ -357,7 +365,7 @@ impl Bridge {
         };
         let mut rest = std::mem::take(&mut self.aside);
         if self.lines.is_some() {
-            while let Some(line) = self.next_line(PATIENCE) {
+            while let Some(line) = self.next_line(self.patience) {
                 rest.push(line);
             }
         }

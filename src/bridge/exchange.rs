@@ -87,6 +87,9 @@ impl Exchange {
     }
 
     async fn answer_with(&self, failure: &Failure) {
+        if let Failure::Bridge(error) = failure {
+            tracing::warn!(code = error.code, "{}", error.message);
+        }
         for ticket in &self.tickets {
             let answer = match failure {
                 Failure::Bridge(error) => error_response(Some(&ticket.id), error),

@@ -25,7 +25,11 @@ pub(super) enum Failure {
 }
 
 impl From<BridgeError> for Failure {
-    fn from(error: BridgeError) -> Self {
+    fn from(mut error: BridgeError) -> Self {
+        // Clients show their person the message and nothing else.
+        if let Some(command) = error.hint.as_deref().filter(|hint| hint.starts_with("keyferry ")) {
+            error.message.push_str(&format!("; run: {command}"));
+        }
         Self::Bridge(Box::new(error))
     }
 }

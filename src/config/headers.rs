@@ -67,7 +67,10 @@ fn filled(part: Part, name: &HeaderName, redactor: &Redactor) -> Result<HeaderPa
     let text = match part {
         Part::Vault(secret) => return Ok(HeaderPart::Vault(secret)),
         Part::Text(text) => {
-            redactor.learn(&text);
+            // What ends with a space is the scheme before a reference, "Bearer " say.
+            if !text.ends_with(' ') {
+                redactor.learn(&text);
+            }
             return Ok(HeaderPart::Text(Secret::new(text)));
         }
         Part::Variable(variable_name) => variable(&variable_name).ok_or_else(|| {

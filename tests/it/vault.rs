@@ -6,7 +6,7 @@ use crate::support::mcp_server::Server;
 use crate::support::protected::{Refusal, protected};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const URL: &str = "https://mcp.example/mcp";
 const OTHER: &str = "https://other.example/mcp";
@@ -298,7 +298,7 @@ fn a_passphrase_command_that_hangs_costs_an_error_and_holds_up_nothing() {
     let home = Arc::new(home);
     for wait_for_the_error in [true, false] {
         let mut bridge = Bridge::start_in(&home, &server.url());
-        let asked = Instant::now();
+        let asked = std::time::Instant::now();
         bridge.request("1", "initialize", &initialize_params("2025-11-25"));
         if wait_for_the_error {
             bridge.own_error("1", &[-31008]);

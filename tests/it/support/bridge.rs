@@ -149,6 +149,7 @@ impl Bridge {
         drop(self.stdout.take().expect("stdout is not read by a thread"));
     }
 
+    #[cfg(unix)]
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }

@@ -1,6 +1,6 @@
 //! `keyferry token`: the credential on stdout, for curl and scripts.
 
-use super::{keychain_deadline, print};
+use super::print;
 use crate::authorization::{Authorization, AuthorizationError, Plan};
 use crate::cli::TokenArgs;
 use crate::config;
@@ -15,7 +15,7 @@ pub(super) async fn token(args: &TokenArgs) -> Result<(), Failure> {
     let redactor = Arc::new(Redactor::default());
     let plan = Plan::default();
     let authorization =
-        Authorization::new(vault, remote.clone(), plan, redactor, keychain_deadline());
+        Authorization::new(vault, remote.clone(), plan, redactor, config::keychain_deadline());
     let credential = authorization.credential().await.map_err(|error| match error {
         AuthorizationError::SignInNeeded { message, hint } => {
             Failure::new(Exit::SignInNeeded, message).hint(hint)

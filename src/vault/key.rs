@@ -11,8 +11,6 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 /// A source that failed is not asked again sooner, and a key is not doubted sooner.
-/// The least time that a passphrase gets: its command may take 10 s.
-const PASSPHRASE: Duration = Duration::from_secs(15);
 const ASK_AGAIN: Duration = Duration::from_secs(2);
 /// How long one maker of the key waits for another. Those who wait have their own deadlines.
 const MAKING: Duration = Duration::from_secs(120);
@@ -77,11 +75,6 @@ impl KeyHolder {
     /// # Errors
     /// `Hung` at the deadline; the question stays open. Else what the source said.
     pub(super) async fn get(self: &Arc<Self>, want: Want, deadline: Duration) -> Answer {
-        let deadline = match self.settings.source {
-            // No keychain is asked: a command and a key derivation take what they take.
-            KeySource::Passphrase(_) => deadline.max(PASSPHRASE),
-            _ => deadline,
-        };
         let until = tokio::time::Instant::now() + deadline;
         loop {
             let (mut answer, mine) = match self.join(want) {

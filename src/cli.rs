@@ -247,9 +247,6 @@ pub enum SecretAction {
     Rm { name: String },
 }
 
-/// Words that begin a command line which is not `keyferry <URL>`.
-const COMMANDS: [&str; 7] = ["run", "login", "logout", "list", "token", "secret", "help"];
-
 /// The arguments with `run` put in where it was left out.
 pub fn with_default_command(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let mut arguments: Vec<_> = arguments.into_iter().collect();
@@ -257,7 +254,9 @@ pub fn with_default_command(arguments: impl IntoIterator<Item = OsString>) -> Ve
     let explicit = match first.as_deref() {
         None => true,
         Some(first) => {
-            COMMANDS.contains(&first) || matches!(first, "-h" | "--help" | "-V" | "--version")
+            // Only a URL, or a flag before one, can have left `run` out.
+            let url_or_flag = first.contains(':') || first.starts_with('-');
+            !url_or_flag || matches!(first, "-h" | "--help" | "-V" | "--version")
         }
     };
     if !explicit {
@@ -297,6 +296,7 @@ mod tests {
         let arguments = |line: &str| with_default_command(line.split(' ').map(Into::into));
         assert_eq!(arguments("keyferry https://h/mcp --debug")[1], "run");
         assert_eq!(arguments("keyferry list --json")[1], "list");
+        assert_eq!(arguments("keyferry frobnicate")[1], "frobnicate");
         assert_eq!(arguments("keyferry --version")[1], "--version");
         assert!(is_run(&arguments("keyferry --bogus https://h/")));
     }

@@ -20,8 +20,6 @@ const AFTERWARDS: Duration = Duration::from_secs(5);
 pub(super) struct Delivery<'a> {
     pub(super) bridge: &'a Arc<Bridge>,
     pub(super) tickets: &'a [Ticket],
-    /// The message of each ticket, and others of the same batch.
-    pub(super) calls: &'a [Call],
     pub(super) session: Snapshot,
     /// Of the HTTP response.
     pub(super) headers: &'a HeaderMap,
@@ -69,19 +67,24 @@ impl Delivery<'_> {
         let room = self.bridge.outbox.reserve(text.len()).await;
         match line {
             Line::One(message) => room.send(self.accept(&message)),
-            Line::Batch(messages) => room.send(self.batch(text, &messages)),
+            Line::Batch(elements) => {
+                let count = elements.len();
+                let messages: Vec<_> = elements.into_iter().flatten().collect();
+                room.send(self.batch(text, &messages, count));
+            }
         }
         Ok(())
     }
 
-    /// As it came where the client knows batches and nothing was changed, else one by one.
-    fn batch(&self, text: Bytes, messages: &[Message]) -> Vec<Bytes> {
+    /// As it came where the client knows batches and nothing of the `count` elements was
+    /// changed, else one by one.
+    fn batch(&self, text: Bytes, messages: &[Message], count: usize) -> Vec<Bytes> {
         let accepted: Vec<_> = messages.iter().map(|message| self.accept(message)).collect();
         let session = self.bridge.session.snapshot();
         let whole = accepted.iter().zip(messages).all(|(text, message)| {
             text.as_ref().is_some_and(|text| text.as_ptr() == message.text().as_ptr())
         });
-        if whole && session.has_batches() {
+        if whole && messages.len() == count && session.has_batches() {
             return vec![text];
         }
         accepted.into_iter().flatten().collect()
@@ -90,7 +93,7 @@ impl Delivery<'_> {
     /// The text to write; none for what the client must not see.
     fn accept(&self, message: &Message) -> Option<Bytes> {
         if message.kind() != Kind::Response {
-            return Some(self.bridge.unsolicited(message, self.session.epoch));
+            return Some(self.bridge.unsolicited(message, self.epoch()));
         }
         let (ticket, text) = match message.id() {
             Some(id) => {
@@ -114,24 +117,37 @@ impl Delivery<'_> {
                 _ => return None,
             },
         };
-        let call = self.calls.iter().find(|call| call.message.id().as_ref() == Some(&ticket.id));
-        Some(call.and_then(|call| self.learn(call, message)).unwrap_or(text))
+        Some(self.bridge.learn(&ticket.call, message, self.headers).unwrap_or(text))
     }
 
-    /// What an answer changes here; a new text where the client must see another one.
-    fn learn(&self, call: &Call, answer: &Message) -> Option<Bytes> {
-        answer.result()?;
-        match (call.era, call.message.method()) {
-            (Era::Legacy, "initialize") => self.bridge.begin(&call.message, answer, self.headers),
-            (_, "tools/list") => return self.bridge.tools.learn(call, answer),
-            (Era::Legacy, _) => self.bridge.session.remember(&call.message),
-            (Era::Modern, _) => {}
+    /// The session that this stream belongs to: for a handshake the one it opens.
+    fn epoch(&self) -> u64 {
+        if self.tickets.iter().any(|ticket| ticket.method() == "initialize") {
+            self.bridge.session.snapshot().epoch
+        } else {
+            self.session.epoch
         }
-        None
     }
 }
 
 impl Bridge {
+    /// What an answer changes here; a new text where the client must see another one.
+    fn learn(
+        self: &Arc<Self>,
+        call: &Call,
+        answer: &Message,
+        headers: &HeaderMap,
+    ) -> Option<Bytes> {
+        answer.result()?;
+        match (call.era, call.message.method()) {
+            (Era::Legacy, "initialize") => self.begin(&call.message, answer, headers),
+            (_, "tools/list") => return self.tools.learn(call, answer),
+            (Era::Legacy, _) => self.session.remember(&call.message),
+            (Era::Modern, _) => {}
+        }
+        None
+    }
+
     /// A request or notification of the remote: its text, after taking note of the request.
     pub(super) fn unsolicited(&self, message: &Message, epoch: u64) -> Bytes {
         if let (Kind::Request, Some(id)) = (message.kind(), message.id()) {
@@ -142,16 +158,26 @@ impl Bridge {
 
     /// A message on the GET stream: there a response may come to any request of the session
     /// whose own stream broke.
-    pub(super) async fn take_unasked(&self, text: Bytes, epoch: u64) -> Result<(), Invalid> {
+    pub(super) async fn take_unasked(
+        self: &Arc<Self>,
+        text: Bytes,
+        epoch: u64,
+    ) -> Result<(), Invalid> {
         for message in Line::read(text)?.into_messages() {
             let room = self.outbox.reserve(message.text().len()).await;
             let text = match message.kind() {
                 Kind::Response => {
                     let ticket = message.id().and_then(|id| self.pending.get(&id));
-                    let ticket =
-                        ticket.filter(|ticket| ticket.era == Era::Legacy && ticket.was_sent());
-                    match ticket.filter(|ticket| self.pending.claim(ticket)) {
-                        Some(_) => message.text().clone(),
+                    let ticket = ticket.filter(|ticket| {
+                        ticket.era() == Era::Legacy
+                            && ticket.was_sent()
+                            && ticket.method() != "initialize"
+                    });
+                    match ticket.filter(|ticket| self.pending.take_over(ticket)) {
+                        Some(ticket) => {
+                            let learned = self.learn(&ticket.call, &message, &HeaderMap::new());
+                            learned.unwrap_or_else(|| message.text().clone())
+                        }
                         None => continue,
                     }
                 }

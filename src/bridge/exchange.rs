@@ -30,7 +30,7 @@ pub(super) struct Exchange {
     /// One for each request.
     pub(super) tickets: Vec<Ticket>,
     /// The messages with what their headers need; a batch has several.
-    pub(super) calls: Vec<Call>,
+    pub(super) calls: Vec<Arc<Call>>,
     /// What is POSTed.
     pub(super) body: Bytes,
     /// Its share of what may wait.
@@ -53,7 +53,7 @@ impl Exchange {
             },
         };
         if let Err(failure) = outcome {
-            self.answer_with(&failure).await;
+            self.answer_with(&failure.with_command()).await;
         }
     }
 
@@ -77,7 +77,7 @@ impl Exchange {
 
     /// A stream that is meant to last.
     fn stays_open(&self) -> bool {
-        self.calls.iter().any(|call| call.message.method() == "subscriptions/listen")
+        self.tickets.iter().any(Ticket::stays_open)
     }
 
     fn cancel_upstream(&self) {
@@ -97,7 +97,7 @@ impl Exchange {
             };
             let room = self.bridge.outbox.reserve(answer.len()).await;
             if self.bridge.pending.claim(ticket) {
-                tracing::debug!(method = %ticket.method.escape_debug(), "answered with an error");
+                tracing::debug!(method = %ticket.method().escape_debug(), "answered with an error");
                 room.send([answer]);
             }
         }
@@ -132,10 +132,7 @@ impl Exchange {
                 }
                 StatusCode::BAD_REQUEST => {
                     let failure = bridge.http_error(reply).await;
-                    if listed_anew
-                        || !is_header_mismatch(&failure)
-                        || !self.list_anew(&credential).await
-                    {
+                    if listed_anew || !is_header_mismatch(&failure) || !self.list_anew().await {
                         return Err(failure);
                     }
                     listed_anew = true;
@@ -150,6 +147,7 @@ impl Exchange {
 
     async fn post(&self, credential: &Credential, session: &Snapshot) -> Result<Reply, Failure> {
         let headers = self.headers(credential, session);
+        self.bridge.session.used();
         for ticket in &self.tickets {
             ticket.mark_sent();
         }
@@ -179,10 +177,10 @@ impl Exchange {
     }
 
     /// The headers did not fit the tool: asks what it declares now. False if that fails.
-    async fn list_anew(&self, credential: &Credential) -> bool {
+    async fn list_anew(&self) -> bool {
         match &self.calls[..] {
             [call] if call.era == Era::Modern && call.message.method() == "tools/call" => {
-                self.bridge.list_tools_anew(call, credential).await
+                self.bridge.list_tools_anew(call).await
             }
             _ => false,
         }
@@ -198,7 +196,6 @@ impl Exchange {
         let delivery = Delivery {
             bridge: &self.bridge,
             tickets: &self.tickets,
-            calls: &self.calls,
             session: session.clone(),
             headers: &reply.headers,
         };

@@ -5,22 +5,21 @@ use super::call::Call;
 use super::era::Era;
 use super::exchange::Exchange;
 use super::pending::Ticket;
-use super::refusal::{Failure, NOT_ALLOWED};
+use super::refusal::{CLOSED, Failure, NOT_ALLOWED};
 use super::session::Snapshot;
 use super::stdin::{Incoming, Stdin};
 use super::{Bridge, Note};
-use crate::jsonrpc::{BridgeError, Invalid, Kind, Line, Message, error_response};
+use crate::jsonrpc::{BridgeError, IdKey, Invalid, Kind, Line, Message, error_response};
 use bytes::Bytes;
 use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// How long a notification may hold up the ones behind it, and how long one, or an answer to
-/// the server, may be under way at all.
+/// How long a notification may hold up the ones behind it.
 const NOTIFICATION: Duration = Duration::from_secs(5);
-const NOTIFICATION_AT_ALL: Duration = Duration::from_secs(30);
 /// How long the end of the handshake may hold up everything else.
 const HANDSHAKE: Duration = Duration::from_secs(3);
 
@@ -65,13 +64,11 @@ impl Bridge {
     pub(super) fn take_line(self: &Arc<Self>, line: Bytes) {
         let taken = match Line::read(line.clone()) {
             Ok(Line::One(message)) => self.take(message),
-            Ok(Line::Batch(messages)) => self.take_batch(line, messages),
+            Ok(Line::Batch(elements)) => self.take_batch(line, elements),
             Err(invalid) => Err(invalid),
         };
         if let Err(invalid) = taken {
-            let what = if invalid.code == -32700 { "parse error" } else { "invalid request" };
-            let error = BridgeError::new(invalid.code, format!("{what}: {}", invalid.why));
-            self.answer(error_response(invalid.id.as_deref(), &error));
+            self.answer(invalid_response(&invalid));
         }
     }
 
@@ -79,59 +76,87 @@ impl Bridge {
         match message.kind() {
             Kind::Response => self.take_response(message),
             Kind::Notification => self.take_notification(Call::read(message)?),
-            Kind::Request => {
-                let call = Call::read(message)?;
-                let body = call.message.text().clone();
-                return self.take_requests(vec![call], body);
-            }
+            Kind::Request => return self.take_request(Call::read(message)?),
         }
         Ok(())
     }
 
-    fn take_batch(self: &Arc<Self>, line: Bytes, messages: Vec<Message>) -> Result<(), Invalid> {
+    fn take_batch(
+        self: &Arc<Self>,
+        line: Bytes,
+        elements: Vec<Result<Message, Invalid>>,
+    ) -> Result<(), Invalid> {
         if !self.session.snapshot().has_batches() {
             let why = "batches belong to protocol version 2025-03-26, which was not negotiated";
             return Err(Invalid { code: -32600, id: None, why });
         }
-        let simple = messages.iter().all(|message| {
-            message.kind() != Kind::Response && message.method() != "notifications/cancelled"
-        });
-        let requests = messages.iter().any(|message| message.kind() == Kind::Request);
-        if simple && requests {
-            let calls = messages.into_iter().map(Call::read).collect::<Result<_, _>>()?;
-            return self.take_requests(calls, line);
+        if let Some(calls) = self.as_one(&elements) {
+            let calls: Vec<_> = calls.into_iter().map(Arc::new).collect();
+            let tickets = calls.iter().filter(|call| call.is_request()).map(Ticket::new).collect();
+            self.start(calls, tickets, line);
+            return Ok(());
         }
-        // Only what has no answer of its own, or must be looked at here one by one.
-        messages.into_iter().try_for_each(|message| self.take(message))
+        // What has no answer, or must be looked at here, or is wrong: each by itself.
+        for element in elements {
+            if let Err(invalid) = element.and_then(|message| self.take(message)) {
+                self.answer(invalid_response(&invalid));
+            }
+        }
+        Ok(())
     }
 
-    fn take_requests(self: &Arc<Self>, calls: Vec<Call>, body: Bytes) -> Result<(), Invalid> {
-        let mut tickets = Vec::with_capacity(1);
-        for call in calls.iter().filter(|call| call.is_request()) {
-            let id = call.message.id().unwrap_or_default();
-            let ticket = Ticket::new(id, call.era, call.message.method());
-            if !self.pending.add(&ticket) {
-                for earlier in &tickets {
-                    self.pending.claim(earlier);
-                }
-                let why = "a request with this id is still waiting for its answer";
-                return Err(Invalid { code: -32600, id: Some(ticket.id), why });
+    /// The batch as it can be POSTed in one piece: valid requests that are allowed and new,
+    /// perhaps with notifications among them.
+    fn as_one(&self, elements: &[Result<Message, Invalid>]) -> Option<Vec<Call>> {
+        let mut ids = HashSet::new();
+        let mut calls = Vec::with_capacity(elements.len());
+        for element in elements {
+            let call = Call::read(element.as_ref().ok()?.clone()).ok()?;
+            let special = matches!(
+                call.message.method(),
+                "" | "initialize" | "notifications/cancelled" | "notifications/initialized"
+            );
+            let id = call.message.id();
+            let fresh =
+                id.is_none_or(|id| self.pending.get(&id).is_none() && ids.insert(IdKey::of(&id)));
+            if special || !fresh || !self.may_send(&call) {
+                return None;
             }
-            tickets.push(ticket);
+            calls.push(call);
         }
-        if let Some(refused) = calls.iter().find(|call| !self.may_send(call)) {
-            let name = self.clean(refused.name().unwrap_or_default());
+        (!ids.is_empty()).then_some(calls)
+    }
+
+    fn take_request(self: &Arc<Self>, call: Call) -> Result<(), Invalid> {
+        let call = Arc::new(call);
+        let ticket = Ticket::new(&call);
+        if self.pending.get(&ticket.id).is_some() {
+            let why = "a request with this id is still waiting for its answer";
+            return Err(Invalid { code: -32600, id: Some(ticket.id), why });
+        }
+        if !self.may_send(&call) {
+            let name = self.clean(call.name().unwrap_or_default());
             let error =
                 BridgeError::new(NOT_ALLOWED, format!("the tool '{name}' is not allowed here"))
                     .with_hint("the flags --allow-tool, --ignore-tool and --read-only decide");
-            for ticket in tickets.iter().filter(|ticket| self.pending.claim(ticket)) {
-                self.answer(error_response(Some(&ticket.id), &error));
-            }
+            self.answer(error_response(Some(&ticket.id), &error));
             return Ok(());
         }
-        let held = self.requests.hold(body.len());
-        self.start(Exchange { bridge: self.clone(), tickets, calls, body, _held: held });
+        if ticket.method() == "initialize" {
+            self.give_up_handshake();
+        }
+        let body = call.message.text().clone();
+        self.start(vec![call], vec![ticket], body);
         Ok(())
+    }
+
+    /// A client that shakes hands again does not wait for the first attempt any more.
+    fn give_up_handshake(&self) {
+        for ticket in self.pending.all().iter().filter(|one| one.method() == "initialize") {
+            self.pending.cancel(&ticket.id);
+            let error = BridgeError::new(CLOSED, "another initialize took the place of this one");
+            self.answer(error_response(Some(&ticket.id), &error));
+        }
     }
 
     fn may_send(&self, call: &Call) -> bool {
@@ -139,9 +164,14 @@ impl Bridge {
             || self.tools.may_call(call.name().unwrap_or_default())
     }
 
-    fn start(self: &Arc<Self>, exchange: Exchange) {
-        let ids: Vec<_> = exchange.tickets.iter().map(|ticket| ticket.id.clone()).collect();
-        let handshake = exchange.calls.iter().any(|call| call.message.method() == "initialize");
+    fn start(self: &Arc<Self>, calls: Vec<Arc<Call>>, tickets: Vec<Ticket>, body: Bytes) {
+        for ticket in &tickets {
+            self.pending.add(ticket);
+        }
+        let ids: Vec<_> = tickets.iter().map(|ticket| ticket.id.clone()).collect();
+        let handshake = tickets.iter().any(|ticket| ticket.method() == "initialize");
+        let _held = self.requests.hold(body.len());
+        let exchange = Exchange { bridge: self.clone(), tickets, calls, body, _held };
         let gate = self.gate.clone();
         // Taken now, in the client's order, not when the task first runs.
         let alone = if handshake { gate.clone().try_write_owned().ok() } else { None };
@@ -189,11 +219,8 @@ impl Bridge {
             let _held = held;
             drop(bridge.gate.read().await);
             let session = bridge.session.snapshot();
-            let telling = bridge.tell(message.text().clone(), &session);
-            match tokio::time::timeout(NOTIFICATION_AT_ALL, telling).await {
-                Ok(told) => bridge.log_refusal("an answer", told),
-                Err(_) => tracing::warn!("an answer got no response and is given up"),
-            }
+            let told = bridge.tell(message.text().clone(), &session).await;
+            bridge.log_refusal("an answer", told);
         });
     }
 
@@ -236,11 +263,11 @@ impl Bridge {
         let Some(id) = call.cancelled_id() else { return };
         let known = self.pending.get(&id);
         // MCP: the handshake cannot be cancelled.
-        if known.as_ref().is_some_and(|ticket| &*ticket.method == "initialize") {
+        if known.as_ref().is_some_and(|ticket| ticket.method() == "initialize") {
             return;
         }
         match self.pending.cancel(&id) {
-            Some(ticket) if ticket.era == Era::Legacy && ticket.was_sent() => {
+            Some(ticket) if ticket.era() == Era::Legacy && ticket.was_sent() => {
                 self.forward_cancellation(&ticket, Some(call.message.text().clone()));
             }
             // Modern: the end of its stream is the cancellation. Never sent: nothing to cancel.
@@ -251,7 +278,7 @@ impl Bridge {
 
     /// Tells a legacy remote that nobody waits for this request any more.
     pub(super) fn forward_cancellation(self: &Arc<Self>, ticket: &Ticket, text: Option<Bytes>) {
-        if ticket.era == Era::Modern {
+        if ticket.era() == Era::Modern {
             return;
         }
         let text = text.unwrap_or_else(|| {
@@ -285,16 +312,7 @@ impl Bridge {
         let session = self.session.snapshot();
         let text = call.message.text().clone();
         if call.era == Era::Modern {
-            let credential = self.credential().await?;
-            let mut headers = credential.headers.clone();
-            call.put_metadata(&mut headers);
-            let sent = self.remote.post(text, headers).await;
-            let reply = sent.map_err(|failure| self.not_sent(&failure))?;
-            if !reply.status.is_success() {
-                return Err(self.http_error(reply).await);
-            }
-            reply.body.discard().await;
-            return Ok(());
+            return self.tell_with(text, |headers| call.put_metadata(headers)).await;
         }
         match self.tell(text.clone(), &session).await {
             Err(failure) if session.id.is_some() && is_not_found(&failure) => {
@@ -305,6 +323,12 @@ impl Bridge {
             told => told,
         }
     }
+}
+
+pub(super) fn invalid_response(invalid: &Invalid) -> Bytes {
+    let what = if invalid.code == -32700 { "parse error" } else { "invalid request" };
+    let error = BridgeError::new(invalid.code, format!("{what}: {}", invalid.why));
+    error_response(invalid.id.as_deref(), &error)
 }
 
 fn is_not_found(failure: &Failure) -> bool {
@@ -324,10 +348,8 @@ pub(super) async fn forward_notifications(
         let mut sending = tokio::spawn(async move {
             let _held = held;
             drop(bridge.gate.read().await);
-            match tokio::time::timeout(NOTIFICATION_AT_ALL, bridge.notify(&call)).await {
-                Ok(told) => bridge.log_refusal("a notification", told),
-                Err(_) => tracing::warn!("a notification got no response and is given up"),
-            }
+            let told = bridge.notify(&call).await;
+            bridge.log_refusal("a notification", told);
         });
         // A remote that does not answer must not stop the notifications behind for good.
         let _ = tokio::time::timeout(NOTIFICATION, &mut sending).await;

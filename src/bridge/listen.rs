@@ -53,7 +53,7 @@ impl Bridge {
                 }
                 // MCP: a 404 to a request with a session id begins a new one, which has its
                 // own stream. A server without such streams answers 404 from the start.
-                Opened::Forgotten if was_open => {
+                Opened::Forgotten if was_open && self.session.may_begin_unasked() => {
                     let anew = self.recover(session.epoch).await;
                     return self.log_refusal("a new session", anew);
                 }
@@ -110,7 +110,7 @@ impl Bridge {
     }
 
     /// Reads until the stream ends; true if it brought anything.
-    async fn read_stream(&self, stream: &mut EventStream, session: &Snapshot) -> bool {
+    async fn read_stream(self: &Arc<Self>, stream: &mut EventStream, session: &Snapshot) -> bool {
         let mut brought_something = false;
         while let Ok(Some(event)) = stream.next().await {
             brought_something = true;

@@ -8,6 +8,7 @@ mod exchange;
 mod incoming;
 mod intake;
 mod listen;
+mod own;
 mod pending;
 mod recovery;
 mod refusal;
@@ -24,7 +25,7 @@ pub use shutdown::Ended;
 pub use tools::ToolFilter;
 
 use crate::authorization::Authorization;
-use crate::jsonrpc::{BridgeError, Line, error_response};
+use crate::jsonrpc::{BridgeError, Kind, Line, Message, error_response};
 use crate::transport::StreamableHttp;
 use intake::Intake;
 use pending::Pending;
@@ -126,7 +127,7 @@ pub async fn run(settings: Settings) -> std::io::Result<Ended> {
 /// # Errors
 /// If standard input cannot be read at all.
 pub async fn refuse(error: &BridgeError, max_message: usize) -> std::io::Result<()> {
-    const FIRST_WORD: Duration = Duration::from_secs(2);
+    const FIRST_WORD: Duration = Duration::from_secs(5);
     let mut stdin = Stdin::open(max_message)?;
     let (outbox, queue) = Outbox::new();
     let writer = tokio::spawn(stdout::write_all(queue));
@@ -139,13 +140,21 @@ pub async fn refuse(error: &BridgeError, max_message: usize) -> std::io::Result<
         };
         let Ok(Some(incoming)) = incoming else { break };
         patience = Duration::MAX;
-        if let Incoming::Line(line) = incoming {
-            let messages = Line::read(line).map(Line::into_messages).unwrap_or_default();
-            for id in
-                messages.iter().filter(|one| !one.method().is_empty()).filter_map(|one| one.id())
-            {
-                outbox.send(error_response(Some(&id), error)).await;
-            }
+        let ids: Vec<_> = match incoming {
+            Incoming::Oversize(id) => id.into_iter().collect(),
+            Incoming::Line(line) => match Line::read(line).map(Line::into_messages) {
+                Ok(messages) => {
+                    let requests = messages.iter().filter(|one| one.kind() == Kind::Request);
+                    requests.filter_map(Message::id).collect()
+                }
+                Err(invalid) => {
+                    outbox.send(incoming::invalid_response(&invalid)).await;
+                    continue;
+                }
+            },
+        };
+        for id in ids {
+            outbox.send(error_response(Some(&id), error)).await;
         }
     }
     outbox.flushed(Duration::from_millis(200)).await;

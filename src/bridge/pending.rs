@@ -1,5 +1,6 @@
 //! The requests of the client that have no answer yet: each gets one, and one only.
 
+use super::call::Call;
 use super::era::Era;
 use crate::jsonrpc::IdKey;
 use bytes::Bytes;
@@ -28,15 +29,28 @@ struct Entry {
 pub(super) struct Ticket {
     /// The raw id as the client wrote it.
     pub(super) id: Bytes,
-    pub(super) era: Era,
-    pub(super) method: Arc<str>,
+    pub(super) call: Arc<Call>,
     /// It was handed to the transport: the remote may know of it.
     sent: Arc<AtomicBool>,
 }
 
 impl Ticket {
-    pub(super) fn new(id: Bytes, era: Era, method: &str) -> Self {
-        Self { id, era, method: method.into(), sent: Arc::default() }
+    pub(super) fn new(call: &Arc<Call>) -> Self {
+        let id = call.message.id().unwrap_or_default();
+        Self { id, call: call.clone(), sent: Arc::default() }
+    }
+
+    pub(super) fn era(&self) -> Era {
+        self.call.era
+    }
+
+    pub(super) fn method(&self) -> &str {
+        self.call.message.method()
+    }
+
+    /// A stream that is meant to last: nobody waits for its answer.
+    pub(super) fn stays_open(&self) -> bool {
+        self.method() == "subscriptions/listen"
     }
 
     pub(super) fn mark_sent(&self) {
@@ -100,18 +114,35 @@ impl Pending {
     pub(super) fn cancel(&self, id: &Bytes) -> Option<Ticket> {
         let mut entries = self.lock();
         let entry = entries.remove(&IdKey::of(id))?;
+        self.end_task(&entries, &entry);
+        Some(entry.ticket)
+    }
+
+    /// Claims the right to answer for someone else than the request's own task, which ends.
+    pub(super) fn take_over(&self, ticket: &Ticket) -> bool {
+        let mut entries = self.lock();
+        let key = IdKey::of(&ticket.id);
+        let entry = entries.get(&key);
+        if !entry.is_some_and(|entry| Arc::ptr_eq(&entry.ticket.sent, &ticket.sent)) {
+            return false;
+        }
+        if let Some(entry) = entries.remove(&key) {
+            self.end_task(&entries, &entry);
+        }
+        true
+    }
+
+    fn end_task(&self, entries: &HashMap<IdKey, Entry>, entry: &Entry) {
         // The requests of a batch share a task: it goes on for the others.
         let alone = |task: &AbortHandle| {
             !entries
                 .values()
                 .any(|other| other.task.as_ref().is_some_and(|one| one.id() == task.id()))
         };
-        if let Some(task) = entry.task.filter(alone) {
+        if let Some(task) = entry.task.as_ref().filter(|task| alone(task)) {
             task.abort();
         }
-        drop(entries);
         self.fewer.notify_waiters();
-        Some(entry.ticket)
     }
 
     /// Every request that still waits, oldest or not.
@@ -119,8 +150,9 @@ impl Pending {
         self.lock().values().map(|entry| entry.ticket.clone()).collect()
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.lock().is_empty()
+    /// True if somebody waits for an answer.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.lock().values().any(|entry| !entry.ticket.stays_open())
     }
 
     pub(super) fn is_full(&self) -> bool {
@@ -142,7 +174,9 @@ mod tests {
     use super::*;
 
     fn ticket(id: &'static str) -> Ticket {
-        Ticket::new(Bytes::from_static(id.as_bytes()), Era::Legacy, "m")
+        let text = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"m"}}"#);
+        let call = Call::read(crate::jsonrpc::Message::read(text.into()).unwrap()).unwrap();
+        Ticket::new(&Arc::new(call))
     }
 
     #[test]

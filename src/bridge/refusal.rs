@@ -17,7 +17,7 @@ pub(super) const NOT_ALLOWED: i32 = -31007;
 pub(super) const VAULT: i32 = -31008;
 
 /// An error for the client, or the remote's own error to pass on.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum Failure {
     Bridge(Box<BridgeError>),
     /// A JSON-RPC error that came with an HTTP error.
@@ -25,12 +25,22 @@ pub(super) enum Failure {
 }
 
 impl From<BridgeError> for Failure {
-    fn from(mut error: BridgeError) -> Self {
-        // Clients show their person the message and nothing else.
-        if let Some(command) = error.hint.as_deref().filter(|hint| hint.starts_with("keyferry ")) {
-            error.message.push_str(&format!("; run: {command}"));
-        }
+    fn from(error: BridgeError) -> Self {
         Self::Bridge(Box::new(error))
+    }
+}
+
+impl Failure {
+    /// With the command to run in the message: clients show their person nothing else.
+    pub(super) fn with_command(mut self) -> Self {
+        if let Self::Bridge(error) = &mut self
+            && let Some(command) =
+                error.hint.as_deref().filter(|hint| hint.starts_with("keyferry "))
+        {
+            let command = format!("; run: {command}");
+            error.message.push_str(&command);
+        }
+        self
     }
 }
 

@@ -1,12 +1,14 @@
 //! The legacy session: its id and negotiated version, and what it takes to begin it anew
 //! (MCP 2025-11-25, "Session Management").
 
+use super::recovery::LastFailure;
 use crate::jsonrpc::object::{get, string};
 use crate::jsonrpc::{IdKey, Message};
 use crate::transport::metadata::{PROTOCOL_VERSION, SESSION_ID};
 use bytes::Bytes;
 use reqwest::header::{HeaderMap, HeaderValue};
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::task::AbortHandle;
 
@@ -14,12 +16,16 @@ use tokio::task::AbortHandle;
 const BATCH_VERSION: &str = "2025-03-26";
 /// Requests of the server without an answer that are remembered.
 const MANY: usize = 10_000;
+/// Sessions begun anew between two requests of the client.
+const UNASKED: u32 = 3;
 
 #[derive(Default)]
 pub(super) struct Session {
     state: Mutex<State>,
     /// Held while a lost session is begun anew.
-    pub(super) recovery: tokio::sync::Mutex<()>,
+    pub(super) recovery: tokio::sync::Mutex<Option<LastFailure>>,
+    /// Sessions begun anew for the GET stream alone, since the client last sent a request.
+    unasked: AtomicU32,
 }
 
 #[derive(Default)]
@@ -46,6 +52,16 @@ pub(super) struct Snapshot {
 }
 
 impl Snapshot {
+    /// The session that an answer to `initialize` opens.
+    pub(super) fn new(epoch: u64, answer: &Message, headers: &HeaderMap) -> Self {
+        let version = answer.result().and_then(|result| string(get(result, "protocolVersion")?));
+        Self {
+            epoch,
+            id: headers.get(SESSION_ID).cloned(),
+            version: version.and_then(|version| HeaderValue::from_str(&version).ok()),
+        }
+    }
+
     /// Adds what every message of a session carries.
     pub(super) fn put_headers(&self, headers: &mut HeaderMap) {
         if let Some(id) = &self.id {
@@ -62,6 +78,15 @@ impl Snapshot {
     }
 }
 
+impl State {
+    /// Returns the session before; what was asked in it can no longer be answered.
+    fn become_session(&mut self, fresh: Snapshot) -> Snapshot {
+        let epoch = fresh.epoch;
+        self.server_requests.retain(|_, asked| *asked == epoch);
+        std::mem::replace(&mut self.now, fresh)
+    }
+}
+
 impl Session {
     pub(super) fn snapshot(&self) -> Snapshot {
         self.lock().now.clone()
@@ -75,16 +100,32 @@ impl Session {
         answer: &Message,
         headers: &HeaderMap,
     ) -> Option<Snapshot> {
-        let version = answer.result().and_then(|result| string(get(result, "protocolVersion")?));
         let mut state = self.lock();
-        let fresh = Snapshot {
-            epoch: state.now.epoch + 1,
-            id: headers.get(SESSION_ID).cloned(),
-            version: version.and_then(|version| HeaderValue::from_str(&version).ok()),
-        };
+        let fresh = Snapshot::new(state.now.epoch + 1, answer, headers);
         state.initialize = Some(initialize.clone());
-        let before = std::mem::replace(&mut state.now, fresh);
+        let before = state.become_session(fresh);
         before.id.is_some().then_some(before)
+    }
+
+    /// The session of epoch `lost` has a successor; false if it has another one already.
+    pub(super) fn replace(&self, lost: u64, fresh: Snapshot) -> bool {
+        let mut state = self.lock();
+        let still_lost = state.now.epoch == lost;
+        if still_lost {
+            state.become_session(fresh);
+        }
+        still_lost
+    }
+
+    /// The client sent a request.
+    pub(super) fn used(&self) {
+        self.unasked.store(0, Ordering::Relaxed);
+    }
+
+    /// True if a session may be begun anew though no request of the client needs it: a server
+    /// whose sessions do not last must not be given one after the other for ever.
+    pub(super) fn may_begin_unasked(&self) -> bool {
+        self.unasked.fetch_add(1, Ordering::Relaxed) < UNASKED
     }
 
     /// A new handshake of the client: what it had set before is void.
@@ -133,9 +174,12 @@ impl Session {
     /// The server asks something; the answer belongs to this session only.
     pub(super) fn asked(&self, id: &Bytes, epoch: u64) {
         let mut state = self.lock();
-        if state.server_requests.len() < MANY {
-            state.server_requests.insert(IdKey::of(id), epoch);
+        if state.server_requests.len() >= MANY
+            && let Some(any) = state.server_requests.keys().next().cloned()
+        {
+            state.server_requests.remove(&any);
         }
+        state.server_requests.insert(IdKey::of(id), epoch);
     }
 
     /// The client answers: true if the session in which it was asked is still there.

@@ -85,7 +85,7 @@ impl Bridge {
         ended: Ended,
         mut sooner: impl Future<Output = Ended> + Unpin,
     ) {
-        if ended == Ended::InputClosed && !self.pending.is_empty() {
+        if ended == Ended::InputClosed && self.pending.is_awaited() {
             tokio::select! {
                 () = self.all_answered() => {}
                 () = tokio::time::sleep(GRACE) => {}
@@ -108,7 +108,7 @@ impl Bridge {
     }
 
     async fn all_answered(&self) {
-        while !self.pending.is_empty() {
+        while self.pending.is_awaited() {
             self.pending.fewer().await;
         }
     }

@@ -53,14 +53,15 @@ pub struct Invalid {
 #[derive(Debug)]
 pub enum Line {
     One(Message),
-    Batch(Vec<Message>),
+    Batch(Vec<Result<Message, Invalid>>),
 }
 
 impl Line {
     /// Reads one line or HTTP body.
     ///
     /// # Errors
-    /// [`Invalid`] with the code to answer; for a batch, of its first invalid element.
+    /// [`Invalid`] with the code to answer; the elements of a batch are each judged by
+    /// themselves.
     pub fn read(text: Bytes) -> Result<Self, Invalid> {
         check_utf8(&text)?;
         let start = skip_space(&text, 0);
@@ -79,14 +80,14 @@ impl Line {
             return Err(Invalid { code: -32600, id: None, why: "the batch is empty" });
         }
         let read = |element: Range<usize>| Message::read_checked(text.slice(element));
-        elements.into_iter().map(read).collect::<Result<_, _>>().map(Self::Batch)
+        Ok(Self::Batch(elements.into_iter().map(read).collect()))
     }
 
-    /// The messages in order.
+    /// The valid messages in order.
     pub fn into_messages(self) -> Vec<Message> {
         match self {
             Self::One(message) => vec![message],
-            Self::Batch(messages) => messages,
+            Self::Batch(elements) => elements.into_iter().flatten().collect(),
         }
     }
 }
@@ -241,7 +242,9 @@ impl Envelope {
 
     fn into_message(self, text: Bytes) -> Result<Message, Invalid> {
         let id = self.id.clone().filter(|range| id::is_valid(&text[range.clone()]));
-        let readable = id.clone().filter(|_| !self.id_twice).map(|range| text.slice(range));
+        // Only a request has an id to answer: a response uses one that is somebody else's.
+        let echo = self.method.is_some() && !self.id_twice;
+        let readable = id.clone().filter(|_| echo).map(|range| text.slice(range));
         let invalid = |why| Err(Invalid { code: -32600, id: readable.clone(), why });
         if let Some(why) = self.twice {
             return invalid(why);

@@ -33,7 +33,7 @@ fn what_is_no_json_gets_parse_error_and_what_is_no_message_invalid_request() {
         (r#"{"jsonrpc":"2.0","id":1,"id":1,"method":"m"}"#, -32600, None),
         (r#"{"jsonrpc":"2.0","id":1,"\u0069d":2,"method":"m"}"#, -32600, None),
         (r#"{"jsonrpc":"2.0","id":1,"method":"m","params":{},"params":{}}"#, -32600, Some("1")),
-        (r#"{"jsonrpc":"2.0","id":"x"}"#, -32600, Some("\"x\"")),
+        (r#"{"jsonrpc":"2.0","id":"x"}"#, -32600, None),
         (r#"{"jsonrpc":"2.0","id":"x","method":5}"#, -32600, Some("\"x\"")),
     ] {
         let invalid = read(text).unwrap_err();

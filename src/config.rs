@@ -71,6 +71,18 @@ pub fn vault(interactive: bool, secret_env: Option<&str>) -> Result<VaultSetting
     })
 }
 
+/// How long the key of the vault may take to come: a person may have to type a password
+/// first, and a passphrase command has 10 s.
+pub fn keychain_deadline() -> Duration {
+    let person = std::io::stdin().is_terminal() || std::io::stderr().is_terminal();
+    let passphrase = variable("KEYFERRY_VAULT").as_deref() == Some("passphrase");
+    Duration::from_secs(match (person, passphrase) {
+        (true, _) => 60,
+        (false, true) => 15,
+        (false, false) => 3,
+    })
+}
+
 fn passphrase(interactive: bool, secret_env: Option<&str>) -> PassphraseFrom {
     if let Some(path) = variable("KEYFERRY_PASSPHRASE_FILE") {
         return PassphraseFrom::File(path.into());

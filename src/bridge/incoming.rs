@@ -17,7 +17,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// How long a notification may hold up the ones behind it, and be under way at all.
+/// How long a notification may hold up the ones behind it, and how long one, or an answer to
+/// the server, may be under way at all.
 const NOTIFICATION: Duration = Duration::from_secs(5);
 const NOTIFICATION_AT_ALL: Duration = Duration::from_secs(30);
 /// How long the end of the handshake may hold up everything else.
@@ -188,8 +189,11 @@ impl Bridge {
             let _held = held;
             drop(bridge.gate.read().await);
             let session = bridge.session.snapshot();
-            let told = bridge.tell(message.text().clone(), &session).await;
-            bridge.log_refusal("an answer", told);
+            let telling = bridge.tell(message.text().clone(), &session);
+            match tokio::time::timeout(NOTIFICATION_AT_ALL, telling).await {
+                Ok(told) => bridge.log_refusal("an answer", told),
+                Err(_) => tracing::warn!("an answer got no response and is given up"),
+            }
         });
     }
 

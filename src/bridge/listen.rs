@@ -13,6 +13,8 @@ use std::time::Duration;
 
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// The longest wait that a server may ask for.
+const LONGEST_RETRY: Duration = Duration::from_secs(300);
 /// Whatever a server asks for, it is not asked in a tight loop.
 const SHORTEST_WAIT: Duration = Duration::from_millis(10);
 
@@ -59,8 +61,8 @@ impl Bridge {
                 Opened::NotNow => {}
             }
             let pause = match soon {
-                Some(retry) => retry.clamp(SHORTEST_WAIT, LONGEST_WAIT),
-                None => position.retry.map_or(wait, |retry| retry.clamp(wait, LONGEST_WAIT)),
+                Some(retry) => retry.clamp(SHORTEST_WAIT, LONGEST_RETRY),
+                None => position.retry.map_or(wait, |retry| retry.clamp(wait, LONGEST_RETRY)),
             };
             if soon.is_none() {
                 wait = (wait * 2).min(LONGEST_WAIT);

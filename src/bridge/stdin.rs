@@ -83,6 +83,8 @@ fn without_cr(line: &[u8]) -> &[u8] {
 pub(super) struct Stdin {
     source: Source,
     chunk: Vec<u8>,
+    /// How much of `chunk` was read, and how much of that is used.
+    filled: usize,
     at: usize,
     splitter: Splitter,
     ended: bool,
@@ -109,14 +111,14 @@ impl Stdin {
 
     fn new(source: Source, limit: usize) -> Self {
         let splitter = Splitter { partial: Vec::new(), oversize: None, limit };
-        Self { source, chunk: Vec::new(), at: 0, splitter, ended: false }
+        Self { source, chunk: Vec::new(), filled: 0, at: 0, splitter, ended: false }
     }
 
     /// The next line; `None` once the client has closed its end. May be dropped and called again.
     pub(super) async fn next(&mut self) -> Option<Incoming> {
         loop {
-            while self.at < self.chunk.len() {
-                let (used, line) = self.splitter.take(&self.chunk[self.at..]);
+            while self.at < self.filled {
+                let (used, line) = self.splitter.take(&self.chunk[self.at..self.filled]);
                 self.at += used;
                 if line.is_some() {
                     return line;
@@ -140,17 +142,19 @@ impl Stdin {
         match &mut self.source {
             #[cfg(unix)]
             Source::Polled(readable) => {
+                // Zeroed once, not before every read.
                 self.chunk.resize(READ, 0);
-                let read = readable.read(&mut self.chunk).await.unwrap_or(0);
-                self.chunk.truncate(read);
-                read > 0
+                self.filled = 0;
+                self.filled = readable.read(&mut self.chunk).await.unwrap_or(0);
+                self.filled > 0
             }
             Source::Thread(chunks) => {
-                self.chunk.clear();
+                self.filled = 0;
                 match chunks.recv().await {
                     Some(chunk) => self.chunk = chunk,
                     None => return false,
                 }
+                self.filled = self.chunk.len();
                 true
             }
         }

@@ -87,6 +87,11 @@ fn is_ready(fd: &OwnedFd, flags: PollFlags) -> io::Result<bool> {
     }
 }
 
+/// What a pipe to the client may hold: with the usual 64 KB, a large message is a change of
+/// process for every 64 KB.
+#[cfg(target_os = "linux")]
+const PIPE: usize = 1024 * 1024;
+
 /// Standard output as a pipe or socket, made non-blocking while this lives.
 pub(super) struct Writable {
     fd: AsyncFd<OwnedFd>,
@@ -103,6 +108,11 @@ impl Writable {
             return None;
         }
         let flags = fcntl_getfl(&fd).ok()?;
+        #[cfg(target_os = "linux")]
+        if kind == FileType::Fifo {
+            // Where the limit of the user is used up, it stays as it is.
+            let _ = rustix::pipe::fcntl_setpipe_size(&fd, PIPE);
+        }
         let fd = watch(fd, Interest::WRITABLE)?;
         fcntl_setfl(fd.get_ref(), flags | OFlags::NONBLOCK).ok()?;
         Some(Self { fd, flags })

@@ -1,7 +1,7 @@
 //! `keyferry login`: teaches the vault how to authenticate, after asking the remote.
 
 use super::verify::{self, Verified};
-use super::{ask, keychain_deadline, must_last, say};
+use super::{ask, must_last, say};
 use crate::authorization::{ApiKeyRecord, Authorization, Kind, Plan, Remote, record_header};
 use crate::cli::LoginArgs;
 use crate::config;
@@ -39,7 +39,7 @@ pub(super) async fn login(args: &LoginArgs) -> Result<(), Failure> {
             remote.clone(),
             verification_plan(kind, plan, record.as_ref()),
             redactor,
-            keychain_deadline(),
+            config::keychain_deadline(),
         );
         let client = Arc::new(ClientCell::new(config::client(&args.network, &remote)));
         let endpoint = StreamableHttp::new(
@@ -123,6 +123,6 @@ async fn store(
     let payload = record.map_or_else(|| Secret::new(Vec::new()), ApiKeyRecord::payload);
     let header = record_header(kind, remote, details, config::now());
     let _lock = vault.lock(&key, LOCK).await?;
-    vault.write(&key, header, &payload, keychain_deadline()).await?;
+    vault.write(&key, header, &payload, config::keychain_deadline()).await?;
     Ok(())
 }

@@ -12,10 +12,10 @@ mod verify;
 pub use run::{refuse_command_line, refuse_start};
 
 use crate::cli::{Command, LogArgs};
+use crate::config;
 use crate::failure::{Exit, Failure};
 use crate::vault::{PassphraseError, Vault, VaultError};
-use std::io::{IsTerminal, Write};
-use std::time::Duration;
+use std::io::Write;
 
 /// The logging flags of a command.
 pub fn log_args(command: &Command) -> Option<&LogArgs> {
@@ -45,12 +45,6 @@ pub async fn dispatch(command: Command) -> Result<(), Failure> {
     }
 }
 
-/// How long the keychain may take: a person may have to type a password first.
-fn keychain_deadline() -> Duration {
-    let person = std::io::stdin().is_terminal() || std::io::stderr().is_terminal();
-    Duration::from_secs(if person { 60 } else { 3 })
-}
-
 impl From<VaultError> for Failure {
     fn from(error: VaultError) -> Self {
         let exit = match error {
@@ -63,7 +57,7 @@ impl From<VaultError> for Failure {
 
 /// Refuses to take a secret that would be gone when this process ends, before anyone types it.
 async fn must_last(vault: &Vault, in_memory: bool) -> Result<(), Failure> {
-    if vault.lasting(keychain_deadline()).await? {
+    if vault.lasting(config::keychain_deadline()).await? {
         return Ok(());
     }
     let why = if in_memory {

@@ -1,6 +1,6 @@
 //! `keyferry secret`: named secrets for `${vault:NAME}`.
 
-use super::{ask, keychain_deadline, must_last, print, say, utc};
+use super::{ask, must_last, print, say, utc};
 use crate::cli::SecretAction;
 use crate::config;
 use crate::failure::{Exit, Failure};
@@ -52,7 +52,7 @@ async fn set(
     };
     let payload = Secret::new(value.expose().clone().into_bytes());
     let _lock = vault.lock(&key, LOCK).await?;
-    match vault.write(&key, header, &payload, keychain_deadline()).await? {
+    match vault.write(&key, header, &payload, config::keychain_deadline()).await? {
         Kept::OnDisk => say(&format!("stored: use it as ${{vault:{name}}} in --header")),
         Kept::InMemory => say("kept in memory only: it is gone when this process ends"),
     }

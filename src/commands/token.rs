@@ -1,6 +1,6 @@
 //! `keyferry token`: the credential on stdout, for curl and scripts.
 
-use super::{keychain_deadline, print};
+use super::print;
 use crate::authorization::{Authorization, AuthorizationError, Plan};
 use crate::cli::TokenArgs;
 use crate::config;
@@ -15,7 +15,7 @@ pub(super) async fn token(args: &TokenArgs) -> Result<(), Failure> {
     let redactor = Arc::new(Redactor::default());
     let plan = Plan::default();
     let authorization =
-        Authorization::new(vault, remote.clone(), plan, redactor, keychain_deadline());
+        Authorization::new(vault, remote.clone(), plan, redactor, config::keychain_deadline());
     let credential = authorization.credential().await.map_err(|error| match error {
         AuthorizationError::SignInNeeded { message, hint } => {
             Failure::new(Exit::SignInNeeded, message).hint(hint)
@@ -26,7 +26,11 @@ pub(super) async fn token(args: &TokenArgs) -> Result<(), Failure> {
     for (name, value) in &credential.headers {
         let value = value.to_str().unwrap_or_default();
         let bare = value.split_once(' ').map_or(value, |(_, token)| token);
-        let line = if args.header { format!("{name}: {value}\n") } else { format!("{bare}\n") };
+        let line = if args.header {
+            format!("{}: {value}\n", title_case(name.as_str()))
+        } else {
+            format!("{bare}\n")
+        };
         lines = Secret::new(format!("{}{line}", lines.expose()));
     }
     if lines.expose().is_empty() {
@@ -37,4 +41,14 @@ pub(super) async fn token(args: &TokenArgs) -> Result<(), Failure> {
         );
     }
     print(lines.expose())
+}
+
+/// `x-api-key` as people write it: `X-Api-Key`. Case means nothing in a header's name.
+fn title_case(name: &str) -> String {
+    let capital = |word: &str| {
+        let mut letters = word.chars();
+        let first = letters.next().map(|first| first.to_ascii_uppercase());
+        first.into_iter().chain(letters).collect::<String>()
+    };
+    name.split('-').map(capital).collect::<Vec<_>>().join("-")
 }

@@ -89,6 +89,9 @@ impl VaultError {
             Self::Denied { .. } => {
                 format!("allow keyferry to use the keychain ({UNLOCK}), or {OTHER_SOURCES}")
             }
+            Self::Hung { what, .. } if what.contains("passphrase") => {
+                "run the command of KEYFERRY_PASSPHRASE_COMMAND by hand and see how long it takes".to_owned()
+            }
             Self::Hung { .. } => format!(
                 "look for a keychain prompt that waits for an answer, or end and start the keychain's service; or {OTHER_SOURCES}"
             ),

@@ -4,8 +4,14 @@ use crate::support::bridge::Bridge;
 use crate::support::home::Home;
 use crate::support::legacy::Legacy;
 use crate::support::mcp_server::Server;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 const BIG: usize = 40 << 20;
+/// Without optimisation, on a busy machine, such a message takes its time.
+const LONG: Duration = Duration::from_secs(120);
+/// The big ones go one after the other.
+static ALONE: Mutex<()> = Mutex::new(());
 
 /// Text of this length, no two blocks of it alike.
 fn text(length: usize) -> String {
@@ -22,6 +28,7 @@ fn text(length: usize) -> String {
 
 #[test]
 fn a_result_of_40_mb_arrives_intact_as_json() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let result = format!(r#"{{"v":1e400,"t":"{}","w":1.10}}"#, text(BIG));
     let expected = format!(r#"{{"jsonrpc":"2.0","id":1,"result":{result}}}"#);
     let server = Legacy::new()
@@ -29,7 +36,7 @@ fn a_result_of_40_mb_arrives_intact_as_json() {
             wire.json(request.result(&result));
         })
         .start();
-    let mut bridge = Bridge::to(&server).ready();
+    let mut bridge = Bridge::to(&server).ready().patient(LONG);
     bridge.call("1");
     assert!(bridge.line_unchecked() == expected, "the result was changed");
     bridge.still_serves();
@@ -37,6 +44,7 @@ fn a_result_of_40_mb_arrives_intact_as_json() {
 
 #[test]
 fn a_result_of_40_mb_arrives_intact_in_one_event() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let result = format!(r#"{{"v":1e400,"t":"{}","w":1.10}}"#, text(BIG));
     let expected = format!(r#"{{"jsonrpc":"2.0","id":1,"result":{result}}}"#);
     let server = Legacy::new()
@@ -49,7 +57,7 @@ fn a_result_of_40_mb_arrives_intact_in_one_event() {
             events.end();
         })
         .start();
-    let mut bridge = Bridge::to(&server).ready();
+    let mut bridge = Bridge::to(&server).ready().patient(LONG);
     bridge.call("1");
     assert!(bridge.line_unchecked() == expected, "the result was changed");
     bridge.still_serves();
@@ -57,8 +65,9 @@ fn a_result_of_40_mb_arrives_intact_in_one_event() {
 
 #[test]
 fn an_argument_of_40_mb_arrives_intact() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let server = Legacy::new().start();
-    let mut bridge = Bridge::to(&server).ready();
+    let mut bridge = Bridge::to(&server).ready().patient(LONG);
     let line = format!(
         r#"{{"jsonrpc":"2.0","method":"tools/call","params":{{"name":"echo","arguments":{{"v":1e400,"t":"{}"}}}},"id":1}}"#,
         text(BIG)

@@ -226,3 +226,16 @@ fn a_stdout_closed_while_messages_flow_ends_the_process_without_a_panic() {
     let ended = bridge.wait_exit(AT_ONCE);
     assert!(!ended.stderr.contains("panicked"), "{}", ended.stderr);
 }
+
+/// It accepts the connection and then says nothing, not even its part of TLS.
+#[test]
+fn stdin_eof_while_the_connection_is_being_made() {
+    let silent = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let address = silent.local_addr().unwrap();
+    let accepted = std::thread::spawn(move || silent.accept().unwrap());
+    let url = format!("https://{address}/mcp");
+    let bridge = Home::new("memory").launch(&url).start();
+    bridge.request("1", "initialize", &initialize_params("2025-11-25"));
+    let _held = accepted.join().unwrap();
+    gone(bridge);
+}

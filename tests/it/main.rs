@@ -16,6 +16,7 @@ mod keychain;
 mod legacy;
 mod modern;
 mod modern_headers;
+mod outages;
 mod redirects;
 mod replies;
 mod resume;

@@ -1,12 +1,9 @@
 //! Replies a server should not give: every request is answered all the same, once.
 
-use crate::support::PATIENCE;
-use crate::support::bridge::{Bridge, initialize_params, response_id};
-use crate::support::home::Home;
-use crate::support::http::{Request, Wire, hang_up};
+use crate::support::bridge::{Bridge, response_id};
+use crate::support::http::{Request, Wire};
 use crate::support::legacy::Legacy;
-use crate::support::mcp_server::{Port, park};
-use std::time::{Duration, Instant};
+use crate::support::mcp_server::park;
 
 const NO_ANSWER: &[i64] = &[-31003, -31004];
 
@@ -198,126 +195,6 @@ fn an_answer_to_one_call_on_the_stream_of_another_is_not_taken() {
 }
 
 #[test]
-fn a_remote_that_dies_in_the_middle_of_a_call_is_told_within_two_seconds() {
-    let (handler, parked) = park();
-    let server = Legacy::new().on("tools/call", handler).start();
-    let mut bridge = Bridge::to(&server).ready();
-    for round in 0..6 {
-        let id = round.to_string();
-        bridge.call(&id);
-        let mut call = parked.next();
-        match round {
-            0 => call.wire.cut(),
-            1 => call.wire.reset(),
-            2 => {
-                call.wire.promise(1000);
-                call.wire.raw(br#"{"jsonrpc":"2.0","#);
-                call.wire.cut();
-            }
-            3 => {
-                call.wire.promise(1000);
-                call.wire.raw(br#"{"jsonrpc":"2.0","#);
-                call.wire.reset();
-            }
-            4 => call.wire.events().cut(),
-            _ => {
-                let mut events = call.wire.events();
-                events.event(r#"{"jsonrpc":"2.0","method":"notifications/message"}"#);
-                bridge.message("notifications/message");
-                events.reset();
-            }
-        }
-        let ended = Instant::now();
-        bridge.own_error(&id, &[-31003]);
-        assert!(ended.elapsed() < Duration::from_secs(2), "round {round}");
-        bridge.still_serves();
-    }
-    assert_eq!(server.of("tools/call").len(), 6, "a call was sent again");
-}
-
-#[test]
-fn after_the_remote_is_back_the_next_call_works() {
-    let server = Legacy::new().start();
-    let mut bridge = Bridge::to(&server).ready();
-    bridge.call("1");
-    bridge.result("1");
-    let address = server.kill();
-    bridge.call("2");
-    bridge.own_error("2", &[-31002, -31003]);
-    let server = Legacy::new().serve(Port::at(address));
-    bridge.call("3");
-    bridge.result("3");
-    assert_eq!(server.of("tools/call").len(), 1);
-}
-
-#[test]
-fn a_remote_that_cannot_be_reached_is_named_and_initialize_is_served_later() {
-    let port = Port::reserve();
-    let url = port.url();
-    let mut bridge = Home::new("memory").launch(&url).start();
-    for id in ["1", "2"] {
-        bridge.request(id, "initialize", &initialize_params("2025-11-25"));
-        let error = bridge.own_error(id, &[-31002]);
-        let message = error["message"].as_str().unwrap();
-        assert!(message.contains("127.0.0.1"), "{message}");
-    }
-    let server = Legacy::new().serve(port);
-    let mut bridge = bridge.ready();
-    bridge.call("3");
-    bridge.result("3");
-    assert_eq!(server.of("initialize").len(), 1);
-}
-
-#[test]
-fn a_host_that_does_not_exist_is_named() {
-    let mut bridge = Home::new("memory").launch("https://nowhere.invalid/mcp").start();
-    bridge.request("1", "initialize", &initialize_params("2025-11-25"));
-    let error = bridge.own_error("1", &[-31002]);
-    assert!(error["message"].as_str().unwrap().contains("nowhere.invalid"), "{error}");
-}
-
-#[test]
-fn a_failed_initialize_can_be_tried_again() {
-    let server = Legacy::new()
-        .on("initialize", |request, wire| match request.id() {
-            "1" => wire.status(503),
-            "2" => wire.cut(),
-            _ => wire.json(request.result(
-                r#"{"protocolVersion":"2025-11-25","capabilities":{},"serverInfo":{"name":"s","version":"0"}}"#,
-            )),
-        })
-        .start();
-    let mut bridge = Bridge::to(&server);
-    for id in ["1", "2"] {
-        bridge.request(id, "initialize", &initialize_params("2025-11-25"));
-        bridge.own_error(id, NO_ANSWER);
-    }
-    let mut bridge = bridge.ready();
-    bridge.call("3");
-    bridge.result("3");
-}
-
-/// Many servers close an idle connection without a word.
-#[test]
-fn a_connection_that_the_remote_closes_between_two_calls_costs_nothing() {
-    let (handler, parked) = park();
-    let server = Legacy::new().on("tools/call", handler).start();
-    let mut bridge = Bridge::to(&server).ready();
-    for id in 0..50 {
-        let id = id.to_string();
-        bridge.call(&id);
-        let mut call = parked.next();
-        let body = call.request.result("{}");
-        let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length:";
-        call.wire.raw(format!("{head} {}\r\n\r\n{body}", body.len()).as_bytes());
-        // Closed before the next call is made, so that is not a race.
-        hang_up(call.wire.stream());
-        bridge.result(&id);
-    }
-    assert_eq!(server.of("tools/call").len(), 50);
-}
-
-#[test]
 fn a_body_that_only_the_end_of_its_connection_ends_is_read() {
     let server = Legacy::new()
         .on("tools/call", |request, mut wire| {
@@ -362,21 +239,6 @@ fn what_is_no_http_at_all_is_no_answer() {
 }
 
 #[test]
-fn a_call_may_be_given_a_time() {
-    let (handler, parked) = park();
-    let server = Legacy::new().on("tools/call", handler).start();
-    let mut bridge =
-        Home::new("memory").launch(&server.url()).args(&["--timeout", "1"]).start().ready();
-    bridge.call("1");
-    let call = parked.next();
-    bridge.own_error("1", &[-31005]);
-    assert!(call.wire.client_closes_within(PATIENCE));
-    server.wait_for("notifications/cancelled");
-    bridge.still_serves();
-    bridge.finish().has_no_answer_to("1");
-}
-
-#[test]
 fn what_is_not_utf8_is_no_answer() {
     answered_with(NO_ANSWER, |request, wire| {
         let body = request.result(r#""?""#);
@@ -390,16 +252,4 @@ fn what_is_not_utf8_is_no_answer() {
         events.raw(event);
         events.end();
     });
-}
-
-#[test]
-fn a_remote_is_found_under_every_name_of_this_machine() {
-    let server = Legacy::new().start();
-    let port = server.address().port();
-    for host in ["127.0.0.1", "localhost"] {
-        let url = format!("http://{host}:{port}/mcp");
-        let mut bridge = Home::new("memory").launch(&url).start().ready();
-        bridge.call("1");
-        bridge.result("1");
-    }
 }

@@ -5,7 +5,6 @@ use crate::support::bridge::{Ended, Launch, initialize_params};
 use crate::support::home::Home;
 use crate::support::legacy::{Legacy, Sessions};
 use crate::support::mcp_server::Server;
-use crate::support::protected::{Refusal, protected};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::sync::Arc;
@@ -257,6 +256,7 @@ fn control_and_direction_characters_of_a_server_are_not_shown() {
 #[cfg(unix)]
 #[test]
 fn a_child_inherits_no_secret() {
+    use crate::support::protected::{Refusal, protected};
     use std::os::unix::fs::PermissionsExt;
     let server = protected("authorization", &["Bearer sk-5ecret-api-key-0001"], Refusal::Bare401);
     let home = Home::new("passphrase").with("MY_KEY", KEY);

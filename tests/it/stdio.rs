@@ -22,8 +22,8 @@ fn spawn(home: &Home, server: &Server, stdin: Stdio, stdout: Stdio) -> Child {
 
 /// A pipe that no other child inherits.
 fn pipe() -> (OwnedFd, OwnedFd) {
-    let (reader, writer) = std::io::pipe().expect("a pipe");
-    (reader.into(), writer.into())
+    let (reading, writing) = std::io::pipe().expect("a pipe");
+    (reading.into(), writing.into())
 }
 
 fn initialize() -> String {

@@ -2,10 +2,10 @@
 
 use super::home::{Home, wait_until};
 use super::mcp_server::Server;
+use super::message::envelope;
+pub(crate) use super::message::{initialize_params, response_id};
 use super::{PATIENCE, value};
-use serde::Deserialize;
 use serde_json::Value;
-use serde_json::value::RawValue;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -65,6 +65,7 @@ pub(crate) struct Bridge {
     aside: Vec<String>,
     stderr: Arc<(Mutex<Vec<u8>>, Condvar)>,
     home: Arc<Home>,
+    patience: Duration,
 }
 
 /// How a bridge ended.
@@ -74,31 +75,6 @@ pub(crate) struct Ended {
     /// Every line that had not been taken.
     pub(crate) rest: Vec<String>,
     pub(crate) stderr: String,
-}
-
-#[derive(Deserialize)]
-struct Envelope<'a> {
-    jsonrpc: String,
-    #[serde(borrow, default)]
-    id: Option<&'a RawValue>,
-    #[serde(default)]
-    method: Option<String>,
-}
-
-fn envelope(line: &str) -> Envelope<'_> {
-    let envelope: Envelope<'_> = serde_json::from_str(line)
-        .unwrap_or_else(|error| panic!("no MCP message on stdout ({error}): {line:.400}"));
-    assert_eq!(envelope.jsonrpc, "2.0", "{line:.400}");
-    envelope
-}
-
-/// The spelled id of a response; `None` for anything else.
-pub(crate) fn response_id(line: &str) -> Option<String> {
-    let envelope = envelope(line);
-    match (envelope.method, envelope.id) {
-        (None, Some(id)) => Some(id.get().to_owned()),
-        _ => None,
-    }
 }
 
 impl Bridge {
@@ -129,7 +105,14 @@ impl Bridge {
             aside: Vec::new(),
             stderr,
             home,
+            patience: PATIENCE,
         }
+    }
+
+    /// Waits longer than usual for each line.
+    pub(crate) fn patient(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
     }
 
     /// Reads stdout from here on.
@@ -166,6 +149,7 @@ impl Bridge {
         drop(self.stdout.take().expect("stdout is not read by a thread"));
     }
 
+    #[cfg(unix)]
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
@@ -228,7 +212,7 @@ impl Bridge {
         if !self.aside.is_empty() {
             return self.aside.remove(0);
         }
-        self.next_line(PATIENCE)
+        self.next_line(self.patience)
             .unwrap_or_else(|| panic!("stdout ended; stderr: {}", self.stderr()))
     }
 
@@ -239,7 +223,7 @@ impl Bridge {
             return self.aside.remove(at);
         }
         loop {
-            let Some(line) = self.next_line(PATIENCE) else {
+            let Some(line) = self.next_line(self.patience) else {
                 panic!("stdout ended before {what}; stderr: {}", self.stderr());
             };
             envelope(&line);
@@ -357,7 +341,7 @@ impl Bridge {
         };
         let mut rest = std::mem::take(&mut self.aside);
         if self.lines.is_some() {
-            while let Some(line) = self.next_line(PATIENCE) {
+            while let Some(line) = self.next_line(self.patience) {
                 rest.push(line);
             }
         }
@@ -387,12 +371,6 @@ impl Drop for Bridge {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-pub(crate) fn initialize_params(version: &str) -> String {
-    format!(
-        r#"{{"protocolVersion":"{version}","capabilities":{{"roots":{{"listChanged":true}},"sampling":{{}}}},"clientInfo":{{"name":"it","version":"1.10"}}}}"#
-    )
 }
 
 fn write_from_a_thread(mut stdin: ChildStdin) -> Sender<Vec<u8>> {

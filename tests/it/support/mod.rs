@@ -7,6 +7,7 @@ pub(crate) mod http;
 pub(crate) mod keyring;
 pub(crate) mod legacy;
 pub(crate) mod mcp_server;
+pub(crate) mod message;
 pub(crate) mod modern;
 pub(crate) mod protected;
 pub(crate) mod tls;

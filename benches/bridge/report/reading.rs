@@ -72,7 +72,7 @@ impl Reading {
 
 /// Of several repetitions.
 pub(super) struct Spread {
-    best: f64,
+    pub(super) best: f64,
     pub(super) median: f64,
 }
 

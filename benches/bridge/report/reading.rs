@@ -13,11 +13,16 @@ pub(crate) enum Budget {
 }
 
 impl Budget {
-    pub(super) fn allows(self, limit: Option<f64>) -> Option<f64> {
+    /// What one repetition took of what it was allowed: 1.0 is all of it. `None` without the
+    /// limit that the budget speaks of.
+    pub(super) fn used(self, reading: &Reading) -> Option<f64> {
+        let ours = reading.keyferry;
         match self {
-            Self::Plus(more) => limit.map(|limit| limit + more),
-            Self::Times(factor) | Self::AtLeast(factor) => limit.map(|limit| limit * factor),
-            Self::Most(most) => Some(most),
+            Self::Plus(more) => reading.limit.map(|limit| ours / (limit + more)),
+            Self::Times(factor) => reading.limit.map(|limit| ours / (limit * factor)),
+            Self::AtLeast(factor) => reading.limit.map(|limit| limit * factor / ours),
+            Self::Most(most) if ours > most => Some(ours / most),
+            Self::Most(most) => Some(if most > 0.0 { ours / most } else { 0.0 }),
         }
     }
 
@@ -67,7 +72,7 @@ impl Reading {
 
 /// Of several repetitions.
 pub(super) struct Spread {
-    best: f64,
+    pub(super) best: f64,
     pub(super) median: f64,
 }
 

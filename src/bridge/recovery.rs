@@ -7,7 +7,10 @@ use crate::jsonrpc::object::get;
 use crate::jsonrpc::{Message, with_id};
 use bytes::Bytes;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// How long the client's settings may hold up the calls that wait for the new session.
+const SETTINGS: Duration = Duration::from_secs(10);
 
 /// How the last attempt failed: those who came while it ran share it.
 pub(super) struct LastFailure {
@@ -60,6 +63,21 @@ impl Bridge {
         let initialized =
             Bytes::from_static(br#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#);
         self.tell(initialized, &fresh).await?;
+        if tokio::time::timeout(SETTINGS, self.say_again(&fresh)).await.is_err() {
+            tracing::warn!("the new session takes too long over the client's settings");
+        }
+        if !self.session.replace(lost, fresh.clone()) {
+            // The client has shaken hands by itself in the meantime.
+            self.delete(&fresh).await;
+            return Ok(());
+        }
+        self.listen();
+        self.announce_changes(&answer).await;
+        Ok(())
+    }
+
+    /// Log level and subscriptions, as the client had set them.
+    async fn say_again(&self, fresh: &Snapshot) {
         for request in self.session.remembered() {
             let own = with_id(&request, &self.session.own_id());
             let asked = self.ask(own, fresh.epoch, |headers| fresh.put_headers(headers)).await;
@@ -70,14 +88,6 @@ impl Bridge {
                 );
             }
         }
-        if !self.session.replace(lost, fresh.clone()) {
-            // The client has shaken hands by itself in the meantime.
-            self.delete(&fresh).await;
-            return Ok(());
-        }
-        self.listen();
-        self.announce_changes(&answer).await;
-        Ok(())
     }
 
     /// The request that waits was not executed: its 404 proves it.

@@ -1,5 +1,9 @@
 //! The command line as typed: types and help text. Touches nothing.
 
+mod misuse;
+
+pub use misuse::{Stop, parse};
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;

@@ -29,7 +29,7 @@ impl Remote {
     /// # Errors
     /// [`RemoteError`]; plain http is for loopback, or with `allow_http`.
     pub fn new(url: &str, account: &str, allow_http: bool) -> Result<Self, RemoteError> {
-        let shown = || url.split(['?', '#']).next().unwrap_or_default().to_owned();
+        let shown = || without_secrets(url);
         let mut parsed = Url::parse(url).map_err(|_| RemoteError::NoUrl(shown()))?;
         parsed.set_fragment(None);
         if !matches!(parsed.scheme(), "http" | "https") || parsed.host().is_none() {
@@ -39,7 +39,8 @@ impl Remote {
             return Err(RemoteError::Credentials);
         }
         if parsed.scheme() == "http" && !allow_http && !is_loopback(&parsed) {
-            return Err(RemoteError::Clear(shown()));
+            parsed.set_query(None);
+            return Err(RemoteError::Clear(parsed.into()));
         }
         Ok(Self { url: parsed, account: account.to_owned() })
     }
@@ -75,6 +76,18 @@ impl Remote {
             command.push_str(&format!(" --account {}", self.account));
         }
         command
+    }
+}
+
+/// Text that may be no URL at all, without what may be a password or a key in it.
+fn without_secrets(url: &str) -> String {
+    let (scheme, rest) = url.split_at(url.find("://").map_or(0, |at| at + 3));
+    let (head, tail) = rest.split_at(rest.find(['?', '#']).unwrap_or(rest.len()));
+    match head.rsplit_once('@') {
+        Some((_, host)) => format!("{scheme}{host}"),
+        // A password may hold any character.
+        None if tail.contains('@') => format!("{scheme}..."),
+        None => format!("{scheme}{head}"),
     }
 }
 

@@ -193,6 +193,53 @@ fn fails_by_name(mut bridge: crate::support::bridge::Bridge, named: &str) {
     assert!(!ended.status.success());
 }
 
+/// Some clients split an argument at its space, and what comes behind it is the secret.
+#[test]
+fn a_header_that_a_client_has_split_is_not_shown() {
+    const SECRET: &str = "sk-split-5ecret";
+    for args in [
+        &["--header", "X-Api-Key:", SECRET][..],
+        &["--header", "Authorization:", "Bearer", SECRET],
+        &["3334", "--header", "X-Api-Key:", SECRET],
+        &["--read-only=sk-split-5ecret"],
+        &["--sk-split-5ecret/0"],
+    ] {
+        let mut bridge = Home::new("memory").launch(URL).args(args).start();
+        bridge.request("1", "initialize", &initialize_params("2025-11-25"));
+        let error = bridge.error("1").to_string();
+        assert!(!error.contains(SECRET), "{error}");
+        let ended = bridge.finish();
+        assert!(!ended.stderr.contains(SECRET), "{}", ended.stderr);
+        assert_eq!(ended.status.code(), Some(2));
+        if args.contains(&SECRET) {
+            assert!(ended.stderr.contains("--header Name:value"), "{}", ended.stderr);
+            assert!(error.contains("--header Name:value"), "{error}");
+        }
+    }
+    let home = Home::new("memory");
+    for verb in ["login", "logout", "token", "list"] {
+        let done = home.run(&[verb, URL, "--header", "X-Api-Key:", SECRET], "").expect(2);
+        assert!(!done.stderr.contains(SECRET), "{}", done.stderr);
+    }
+}
+
+#[test]
+fn a_url_that_is_none_is_shown_without_its_secrets() {
+    for (url, named) in [
+        ("https://bob:hunter2@mcp.example:99999/", "mcp.example:99999"),
+        ("htps://bob:hunter2@mcp.example/", "mcp.example"),
+        ("https://bob:hun@hunter2@mcp.example:99999/", "mcp.example"),
+        ("htps://bob:hun/hunter2@mcp.example/", "mcp.example"),
+        ("htps://hunter2#@mcp.example/", "htps://"),
+        ("bob:hunter2@mcp.example/x?hunter2#hunter2", "mcp.example/x"),
+        ("http://mcp.example/?hunter2", "mcp.example"),
+    ] {
+        let done = Home::new("memory").run(&["token", url], "").expect(2);
+        assert!(done.stderr.contains(named), "{}", done.stderr);
+        assert!(!done.stderr.contains("hunter2"), "{}", done.stderr);
+    }
+}
+
 #[test]
 fn help_and_version_go_to_stdout() {
     let home = Home::new("memory");

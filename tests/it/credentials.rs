@@ -2,6 +2,7 @@
 
 use crate::support::bridge::{Bridge, initialize_params};
 use crate::support::home::{Done, Home};
+use crate::support::legacy::Legacy;
 use crate::support::mcp_server::{Port, Server};
 use crate::support::protected::{REFUSALS, Refusal, protected};
 use std::sync::Arc;
@@ -148,6 +149,57 @@ fn a_login_to_a_remote_that_is_not_there_is_a_network_failure() {
     nothing_is_stored(&home, &port.url());
 }
 
+/// As servers with many tools do.
+#[test]
+fn a_login_reads_a_long_and_slow_list_of_tools() {
+    for streamed in [false, true] {
+        let server = Legacy::new()
+            .on("tools/list", move |request, wire| {
+                let tool = format!(r#"{{"name":"t","description":"{}"}}"#, "x".repeat(300_000));
+                let answer = request.result(&format!(r#"{{"tools":[{tool},{tool}]}}"#));
+                if streamed {
+                    let mut events = wire.events();
+                    events.event(&answer);
+                    events.end();
+                    return;
+                }
+                let mut body = wire.chunked(&[("Content-Type", "application/json")]);
+                let (head, tail) = answer.split_at(300_000);
+                body.raw(head);
+                if request.header("authorization").is_some() {
+                    std::thread::sleep(std::time::Duration::from_millis(5500));
+                }
+                body.raw(tail);
+                body.end();
+            })
+            .start();
+        let home = Home::new("plaintext");
+        let done = login(&home, &server.url(), &[], KEY).expect(0);
+        assert!(done.stderr.contains("2 tools"), "{}", done.stderr);
+    }
+}
+
+#[test]
+fn an_answer_to_a_login_that_breaks_off_is_a_network_failure() {
+    for streamed in [false, true] {
+        let server = Legacy::new()
+            .on("tools/list", move |_, mut wire| {
+                if streamed {
+                    wire.events().cut();
+                } else {
+                    wire.promise(1000);
+                    wire.raw(b"{");
+                    wire.cut();
+                }
+            })
+            .start();
+        let home = Home::new("plaintext");
+        let done = login(&home, &server.url(), &[], KEY).expect(4);
+        assert!(done.stderr.contains("closed the connection"), "{}", done.stderr);
+        nothing_is_stored(&home, &server.url());
+    }
+}
+
 /// The error a client sees when its stored key is refused.
 #[track_caller]
 fn refused(bridge: &mut Bridge, server: &Server, id: &str) {
@@ -179,7 +231,6 @@ fn a_stored_key_that_is_refused_is_an_error_that_says_what_to_do() {
 
 #[test]
 fn a_key_that_is_refused_in_the_middle_of_a_session_is_told_too() {
-    use crate::support::legacy::Legacy;
     let server = Server::start({
         let legacy = Legacy::new().into_handler();
         move |request, wire| match request.kind().as_str() {

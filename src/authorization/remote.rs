@@ -58,12 +58,25 @@ impl Remote {
         RecordKey::Remote { url: self.url.to_string(), account: self.account.clone() }
     }
 
-    /// The values in the URL's query: they may be keys.
+    /// The values in the URL's query, and what stands there without a name: they may be keys.
     pub fn query_values(&self) -> Vec<String> {
-        let decoded = self.url.query_pairs().map(|(_, value)| value.into_owned());
-        let raw = self.url.query().into_iter().flat_map(|query| query.split('&'));
-        let raw = raw.filter_map(|pair| pair.split_once('=')).map(|(_, value)| value.to_owned());
-        decoded.chain(raw).collect()
+        let mut values = Vec::new();
+        for pair in self.query_pairs() {
+            let raw = pair.split_once('=').map_or(pair, |(_, value)| value);
+            // Decoded as a form: a bare value reads like a name.
+            let decoded = url::form_urlencoded::parse(raw.as_bytes()).next();
+            values.extend(decoded.map(|(name, value)| {
+                if value.is_empty() { name.into_owned() } else { format!("{name}={value}") }
+            }));
+            values.push(raw.to_owned());
+        }
+        values
+    }
+
+    /// As they were written.
+    fn query_pairs(&self) -> impl Iterator<Item = &str> {
+        let pairs = self.url.query().into_iter().flat_map(|query| query.split('&'));
+        pairs.filter(|pair| !pair.is_empty())
     }
 
     /// `keyferry login URL ...` as this remote needs it, without query values.
@@ -96,8 +109,12 @@ impl fmt::Display for Remote {
         let mut url = self.url.clone();
         url.set_query(None);
         f.write_str(url.as_str())?;
-        for (nth, (name, _)) in self.url.query_pairs().enumerate() {
-            write!(f, "{}{name}=...", if nth == 0 { '?' } else { '&' })?;
+        for (nth, pair) in self.query_pairs().enumerate() {
+            let start = if nth == 0 { '?' } else { '&' };
+            match pair.split_once('=') {
+                Some((name, _)) => write!(f, "{start}{name}=...")?,
+                None => write!(f, "{start}...")?,
+            }
         }
         Ok(())
     }
@@ -121,8 +138,11 @@ mod tests {
     fn query_values_are_never_shown() {
         let remote = Remote::new("https://h/mcp?key=s%2Fcret&b=2#f", "work", false).unwrap();
         assert_eq!(remote.to_string(), "https://h/mcp?key=...&b=...");
-        assert_eq!(remote.query_values(), ["s/cret", "2", "s%2Fcret", "2"]);
+        assert_eq!(remote.query_values(), ["s/cret", "s%2Fcret", "2", "2"]);
         let command = "keyferry login https://h/mcp?key=...&b=... --with api-key --account work";
         assert_eq!(remote.login_command(Some("api-key")), command);
+        let remote = Remote::new("https://h/mcp?sk%2Dlive&&a%62=c", "default", false).unwrap();
+        assert_eq!(remote.to_string(), "https://h/mcp?...&a%62=...");
+        assert_eq!(remote.query_values(), ["sk-live", "sk%2Dlive", "c", "c"]);
     }
 }

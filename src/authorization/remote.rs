@@ -79,17 +79,32 @@ impl Remote {
         pairs.filter(|pair| !pair.is_empty())
     }
 
-    /// `keyferry login URL ...` as this remote needs it, without query values.
+    /// `keyferry login URL ...` as this remote needs it, for a shell; without a query that
+    /// may be secret.
     pub fn login_command(&self, with: Option<&str>) -> String {
-        let mut command = format!("keyferry login {self}");
+        let open = self.query_pairs().all(|pair| pair.ends_with('='));
+        let url = if open { quoted(self.url.as_str()) } else { "<URL>".to_owned() };
+        let mut command = format!("keyferry login {url}");
         if let Some(kind) = with {
             command.push_str(&format!(" --with {kind}"));
         }
         if self.account != "default" {
-            command.push_str(&format!(" --account {}", self.account));
+            command.push_str(&format!(" --account {}", quoted(&self.account)));
+        }
+        if self.url.scheme() == "http" && !is_loopback(&self.url) {
+            command.push_str(" --allow-http");
         }
         command
     }
+}
+
+/// `word` as a shell takes it for one word and nothing else.
+pub(super) fn quoted(word: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:/@%+,=".contains(&byte);
+    if !word.is_empty() && word.bytes().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 /// Text that may be no URL at all, without what may be a password or a key in it.
@@ -135,11 +150,31 @@ mod tests {
     }
 
     #[test]
+    fn a_login_command_can_be_given_to_a_shell() {
+        for (url, account, command) in [
+            ("https://h/mcp", "default", "keyferry login https://h/mcp"),
+            ("http://h/mcp", "a b", "keyferry login http://h/mcp --account 'a b' --allow-http"),
+            ("http://[::1]:1/mcp", "default", "keyferry login 'http://[::1]:1/mcp'"),
+            ("https://h/mcp?", "default", "keyferry login 'https://h/mcp?'"),
+            (
+                "https://h/mcp?a=&b=",
+                "it's",
+                r"keyferry login 'https://h/mcp?a=&b=' --account 'it'\''s'",
+            ),
+            ("https://h/$(x)", "default", "keyferry login 'https://h/$(x)'"),
+            ("https://h/mcp?a", "default", "keyferry login <URL>"),
+        ] {
+            let remote = Remote::new(url, account, true).unwrap();
+            assert_eq!(remote.login_command(None), command);
+        }
+    }
+
+    #[test]
     fn query_values_are_never_shown() {
         let remote = Remote::new("https://h/mcp?key=s%2Fcret&b=2#f", "work", false).unwrap();
         assert_eq!(remote.to_string(), "https://h/mcp?key=...&b=...");
         assert_eq!(remote.query_values(), ["s/cret", "s%2Fcret", "2", "2"]);
-        let command = "keyferry login https://h/mcp?key=...&b=... --with api-key --account work";
+        let command = "keyferry login <URL> --with api-key --account work";
         assert_eq!(remote.login_command(Some("api-key")), command);
         let remote = Remote::new("https://h/mcp?sk%2Dlive&&a%62=c", "default", false).unwrap();
         assert_eq!(remote.to_string(), "https://h/mcp?...&a%62=...");

@@ -1,6 +1,6 @@
 //! A key is taught once with `login`, verified, and used by every `run`.
 
-use crate::support::bridge::{Bridge, initialize_params};
+use crate::support::bridge::{Bridge, Launch, initialize_params};
 use crate::support::home::{Done, Home};
 use crate::support::legacy::Legacy;
 use crate::support::mcp_server::{Port, Server};
@@ -297,6 +297,50 @@ fn run_that_lacks_its_key_names_the_login_command_and_sends_nothing() {
         }
     }
     assert_eq!(server.connections(), 0);
+}
+
+#[test]
+fn a_key_that_was_never_taught_in_this_place_is_taught_by_the_hinted_command() {
+    for (flags, expected) in [
+        (&["--key-header", "X-Key"][..], "--with api-key --key-header x-key"),
+        (&["--key-scheme", "Token"], "--with api-key --key-scheme Token"),
+        (
+            &["--key-header", "X-Key", "--key-scheme", "Bearer"],
+            "--with api-key --key-header x-key --key-scheme Bearer",
+        ),
+        (&["--key-scheme", "none"], "--with api-key --key-scheme none"),
+        (&["--key-scheme", "bearer", "--account", "a b"], "--account 'a b' --key-scheme bearer"),
+    ] {
+        let home = Home::new("plaintext");
+        home.store_key("https://mcp.example/mcp", KEY);
+        let mut bridge =
+            home.launch("https://mcp.example/mcp").args(&["--with", "api-key"]).args(flags).start();
+        bridge.request("1", "initialize", &initialize_params("2025-11-25"));
+        let error = bridge.own_error("1", &[-31001]);
+        let hint = error["data"]["hint"].as_str().unwrap();
+        assert!(hint.starts_with("keyferry login https://mcp.example/mcp "), "{hint}");
+        assert!(hint.ends_with(expected), "{hint}");
+    }
+}
+
+/// Flags win over what is stored, so that a login would not help.
+#[test]
+fn a_refused_key_of_the_flags_is_corrected_there() {
+    let server = protected("authorization", &[BEARER], Refusal::Bare401);
+    let home = Arc::new(Home::new("plaintext").with("MY_KEY", "sk-wrong-7777777"));
+    for (flags, named) in [
+        (&["--secret-env", "MY_KEY"][..], "--secret-env"),
+        (&["--header", "Authorization: Bearer ${MY_KEY}"], "--header"),
+        (&["--header", "X-Key: ${MY_KEY}"], "--header"),
+        (&["--with", "none"], "--with none"),
+    ] {
+        let mut bridge = Launch::new(home.clone(), &server.url()).args(flags).start();
+        bridge.request("1", "initialize", &initialize_params("2025-11-25"));
+        let error = bridge.own_error("1", &[-31001]);
+        let hint = error["data"]["hint"].as_str().unwrap();
+        assert!(hint.contains(named) && !hint.starts_with("keyferry "), "{hint}");
+        assert!(!error["message"].as_str().unwrap().contains("run:"), "{error}");
+    }
 }
 
 #[test]

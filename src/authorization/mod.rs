@@ -46,6 +46,8 @@ pub struct Plan {
 #[derive(Debug)]
 pub struct Credential {
     pub headers: HeaderMap,
+    /// The bare key in them, where there is one.
+    pub key: Option<Secret<String>>,
     pub origin: Origin,
 }
 
@@ -153,6 +155,7 @@ impl Authorization {
 
     async fn load(&self) -> Result<Arc<Credential>, AuthorizationError> {
         let mut headers = HeaderMap::new();
+        let mut bare = self.plan.key.clone();
         let mut origin = if self.plan.headers.is_empty() { Origin::Nothing } else { Origin::Flags };
         if let Some(key) = &self.plan.key {
             self.put_key(&mut headers, self.plan.placement.as_ref(), key)?;
@@ -161,6 +164,7 @@ impl Authorization {
             && let Some(record) = self.record().await?
         {
             self.put_key(&mut headers, Some(&record.placement), &record.key)?;
+            bare = Some(record.key);
             origin = Origin::Record;
         }
         for header in &self.plan.headers {
@@ -170,7 +174,7 @@ impl Authorization {
         if let Some(notice) = self.vault.notice() {
             tracing::warn!("{notice}");
         }
-        let credential = Arc::new(Credential { headers, origin });
+        let credential = Arc::new(Credential { headers, key: bare, origin });
         *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Some(credential.clone());
         Ok(credential)
     }

@@ -1,7 +1,7 @@
 //! `keyferry login`: teaches the vault how to authenticate, after asking the remote.
 
 use super::verify::{self, Verified};
-use super::{ask, must_last, say};
+use super::{LOCK, ask, must_last, say};
 use crate::authorization::{ApiKeyRecord, Authorization, Kind, Plan, Remote, record_header};
 use crate::cli::LoginArgs;
 use crate::config;
@@ -13,10 +13,7 @@ use crate::transport::StreamableHttp;
 use crate::vault::{KeySource, Vault};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
-/// How long another keyferry may hold the record.
-const LOCK: Duration = Duration::from_secs(30);
 /// Largest answer read while verifying, in bytes.
 const LARGEST_ANSWER: usize = 16 * 1024 * 1024;
 

@@ -11,11 +11,16 @@ mod verify;
 
 pub use run::{refuse_command_line, refuse_start};
 
+use crate::authorization::AuthorizationError;
 use crate::cli::{Command, LogArgs};
 use crate::config;
 use crate::failure::{Exit, Failure};
 use crate::vault::{PassphraseError, Vault, VaultError};
 use std::io::Write;
+use std::time::Duration;
+
+/// How long another keyferry may hold a record.
+const LOCK: Duration = Duration::from_secs(30);
 
 /// The logging flags of a command.
 pub fn log_args(command: &Command) -> Option<&LogArgs> {
@@ -52,6 +57,17 @@ impl From<VaultError> for Failure {
             _ => Exit::Vault,
         };
         Self::new(exit, error.to_string()).hint(error.hint())
+    }
+}
+
+impl From<AuthorizationError> for Failure {
+    fn from(error: AuthorizationError) -> Self {
+        match error {
+            AuthorizationError::SignInNeeded { message, hint } => {
+                Self::new(Exit::SignInNeeded, message).hint(hint)
+            }
+            AuthorizationError::Vault(error) => error.into(),
+        }
     }
 }
 

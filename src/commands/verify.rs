@@ -1,7 +1,7 @@
 //! Asks a remote whether it takes a credential, by a real MCP conversation: a status alone
 //! says little, as some servers answer 200 and a text saying that authentication is required.
 
-use crate::authorization::{Authorization, AuthorizationError, Origin};
+use crate::authorization::{Authorization, Origin};
 use crate::failure::{Exit, Failure};
 use crate::jsonrpc::object::{Items, find, get, string};
 use crate::jsonrpc::{Kind, Line, Message, same_id};
@@ -42,20 +42,11 @@ pub(super) async fn verify(
     endpoint: &StreamableHttp,
     authorization: &Authorization,
 ) -> Result<Verified, Failure> {
-    let credential = authorization.credential().await.map_err(from_authorization)?;
+    let credential = authorization.credential().await?;
     let probe = Probe { endpoint, authorization };
     let (server, tools) = probe.converse(&credential.headers).await?;
     let open = probe.converse(&HeaderMap::new()).await.is_ok();
     Ok(Verified { server, tools, open })
-}
-
-fn from_authorization(error: AuthorizationError) -> Failure {
-    match error {
-        AuthorizationError::SignInNeeded { message, hint } => {
-            Failure::new(Exit::SignInNeeded, message).hint(hint)
-        }
-        AuthorizationError::Vault(error) => error.into(),
-    }
 }
 
 struct Probe<'a> {

@@ -83,6 +83,21 @@ fn token_prints_the_key_or_its_header_and_nothing_else() {
 }
 
 #[test]
+fn token_prints_a_key_of_several_words_whole() {
+    for (flags, header) in [
+        (&["--key-scheme", "none"][..], "Authorization: two words\n"),
+        (&["--key-header", "X-Key"], "X-Key: two words\n"),
+        (&["--key-scheme", "Token"], "Authorization: Token two words\n"),
+    ] {
+        let home = Home::new("plaintext");
+        let args = [&["login", URL, "--with", "api-key", "--no-verify"], flags].concat();
+        home.run(&args, "two words\n").expect(0);
+        assert_eq!(home.run(&["token", URL], "").expect(0).stdout, "two words\n");
+        assert_eq!(home.run(&["token", URL, "--header"], "").expect(0).stdout, header);
+    }
+}
+
+#[test]
 fn logout_forgets_one_account_or_all_of_one_remote() {
     let home = stocked();
     home.run(&["logout", URL], "").expect(0);

@@ -2,7 +2,7 @@
 
 mod misuse;
 
-pub use misuse::{Stop, parse};
+pub use misuse::{Misuse, Stop, parse};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;

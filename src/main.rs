@@ -23,8 +23,10 @@ fn execute(arguments: &[OsString]) -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(failure) => fail(&failure),
         },
-        Err(Stop::Shown(code)) => code,
-        Err(Stop::Misused(failure)) => {
+        Err(Stop::Shown { asked: true }) => ExitCode::SUCCESS,
+        Err(Stop::Shown { asked: false }) => Exit::Usage.into(),
+        Err(Stop::Misused(misuse)) => {
+            let failure = misuse.into();
             let code = fail(&failure);
             if is_run(arguments) {
                 runtime.block_on(commands::refuse_command_line(failure));
@@ -38,16 +40,14 @@ fn execute(arguments: &[OsString]) -> ExitCode {
 }
 
 async fn start(command: Command) -> Result<(), Failure> {
-    let default = match command {
-        Command::Run(_) => tracing::Level::WARN,
-        _ => tracing::Level::ERROR,
-    };
+    let is_run = matches!(command, Command::Run(_));
+    let default = if is_run { tracing::Level::WARN } else { tracing::Level::ERROR };
     let (level, file) = match commands::log_args(&command) {
         Some(args) => config::logging(args, default),
         None => (default, None),
     };
     match logging::start(level, file) {
-        Err(failure) if matches!(command, Command::Run(_)) => commands::refuse_start(failure).await,
+        Err(failure) if is_run => commands::refuse_start(failure).await,
         Err(failure) => Err(failure),
         Ok(()) => commands::dispatch(command).await,
     }

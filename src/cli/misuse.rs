@@ -2,11 +2,9 @@
 //! that splits arguments at spaces may have put a secret anywhere.
 
 use super::{COMMANDS, Cli, Command};
-use crate::failure::{Exit, Failure};
 use clap::Parser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use std::ffi::OsString;
-use std::process::ExitCode;
 
 /// Flags whose values are no secrets.
 const SHOWN: [&str; 8] = [
@@ -25,8 +23,17 @@ const LONGEST_FLAG: usize = 30;
 /// Why there is no command to execute.
 pub enum Stop {
     /// Help or the version was shown.
-    Shown(ExitCode),
-    Misused(Failure),
+    Shown {
+        /// As it was asked for.
+        asked: bool,
+    },
+    Misused(Misuse),
+}
+
+/// What is wrong with a command line, in words without its values.
+pub struct Misuse {
+    pub message: String,
+    pub hints: Vec<String>,
 }
 
 /// Reads a command line that [`super::with_default_command`] has completed.
@@ -46,23 +53,22 @@ pub fn parse(arguments: &[OsString]) -> Result<Command, Stop> {
     ) {
         // Nothing can be done about a closed terminal.
         let _ = error.print();
-        let wrong = error.use_stderr();
-        return Err(Stop::Shown(if wrong { Exit::Usage.into() } else { ExitCode::SUCCESS }));
+        return Err(Stop::Shown { asked: !error.use_stderr() });
     }
-    let mut failure = Failure::new(Exit::Usage, message(&error));
+    let mut hints = Vec::new();
     if concerns_positional(&error) {
-        failure =
-            failure.hint("a client that splits arguments at spaces? write --header Name:value");
+        hints.push("a client that splits arguments at spaces? write --header Name:value".into());
     }
     if let Some(ContextValue::String(flag)) = error.get(ContextKind::SuggestedArg) {
-        failure = failure.hint(format!("there is {flag}"));
+        hints.push(format!("there is {flag}"));
     }
     let first = arguments.get(1).map(|first| first.to_string_lossy()).unwrap_or_default();
     let verb = COMMANDS.iter().find(|verb| **verb == first);
-    Err(Stop::Misused(failure.hint(match verb {
+    hints.push(match verb {
         Some(verb) => format!("keyferry {verb} --help"),
         None => "keyferry --help".to_owned(),
-    })))
+    });
+    Err(Stop::Misused(Misuse { message: message(&error), hints }))
 }
 
 fn message(error: &clap::Error) -> String {
@@ -152,7 +158,9 @@ mod tests {
     fn misuse(line: &str) -> String {
         let arguments = super::super::with_default_command(line.split(' ').map(Into::into));
         match parse(&arguments) {
-            Err(Stop::Misused(failure)) => failure.render(),
+            Err(Stop::Misused(Misuse { message, hints })) => {
+                format!("{message}; {}", hints.join("; "))
+            }
             _ => panic!("{line}"),
         }
     }

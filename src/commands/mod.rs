@@ -12,7 +12,7 @@ mod verify;
 pub use run::{refuse_command_line, refuse_start};
 
 use crate::authorization::AuthorizationError;
-use crate::cli::{Command, LogArgs};
+use crate::cli::{Command, LogArgs, Misuse};
 use crate::config;
 use crate::failure::{Exit, Failure};
 use crate::vault::{PassphraseError, Vault, VaultError};
@@ -47,6 +47,12 @@ pub async fn dispatch(command: Command) -> Result<(), Failure> {
         Command::List(args) => list::list(&args),
         Command::Token(args) => token::token(&args).await,
         Command::Secret(args) => secret::secret(&args.action).await,
+    }
+}
+
+impl From<Misuse> for Failure {
+    fn from(misuse: Misuse) -> Self {
+        Self { exit: Exit::Usage, message: misuse.message, hints: misuse.hints }
     }
 }
 

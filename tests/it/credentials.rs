@@ -116,6 +116,17 @@ fn a_missing_or_impossible_key_is_refused_before_anything_is_sent() {
 }
 
 #[test]
+fn what_would_be_gone_at_once_is_not_called_stored() {
+    let server = Server::start(|_, _| panic!("something was sent"));
+    for kind in ["api-key", "none"] {
+        let home = Home::new("memory");
+        let done = home.run(&["login", &server.url(), "--with", kind], KEY).expect(5);
+        assert!(done.stderr.contains("KEYFERRY_VAULT=memory"), "{}", done.stderr);
+        assert!(!done.stderr.contains("stored"), "{}", done.stderr);
+    }
+}
+
+#[test]
 fn no_verify_stores_without_asking() {
     let server = protected("authorization", &[BEARER], Refusal::Bare401);
     let home = Home::new("plaintext");

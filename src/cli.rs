@@ -1,5 +1,9 @@
 //! The command line as typed: types and help text. Touches nothing.
 
+mod misuse;
+
+pub use misuse::{Misuse, Stop, parse};
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -141,7 +145,7 @@ pub struct RunArgs {
     pub network: NetworkArgs,
     #[command(flatten)]
     pub log: LogArgs,
-    /// Order in which transports are tried
+    /// Transport; for compatibility: both mean Streamable HTTP, which is all there is
     #[arg(long, value_enum, default_value = "http-first")]
     pub transport: TransportArg,
     /// Seconds a request may take before it is cancelled [default: no limit]
@@ -161,12 +165,10 @@ pub struct RunArgs {
     pub read_only: bool,
 }
 
-/// Transports, in mcp-remote's spelling.
+/// Transports, in mcp-remote's spelling. So far both mean the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum TransportArg {
-    /// Streamable HTTP
     HttpFirst,
-    /// Streamable HTTP and nothing else
     HttpOnly,
 }
 
@@ -183,9 +185,6 @@ pub struct LoginArgs {
     /// Store it without asking the remote
     #[arg(long)]
     pub no_verify: bool,
-    /// Sign in anew even if there is a valid credential
-    #[arg(long)]
-    pub force: bool,
 }
 
 #[derive(Debug, Args)]

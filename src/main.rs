@@ -1,31 +1,37 @@
 //! Parse, start logging, dispatch, print the failure, end with its code.
 
-use clap::Parser;
-use keyferry::cli::{Cli, Command, is_run, with_default_command};
+use keyferry::cli::{Command, Stop, is_run, parse, with_default_command};
 use keyferry::failure::{Exit, Failure};
 use keyferry::{commands, config, logging};
-use std::io::{IsTerminal, Write};
+use std::ffi::OsString;
 use std::process::ExitCode;
+use std::time::Duration;
 
 fn main() -> ExitCode {
     let arguments = with_default_command(std::env::args_os());
+    let code = execute(&arguments);
+    logging::flush(Duration::from_millis(if is_run(&arguments) { 100 } else { 5000 }));
+    code
+}
+
+fn execute(arguments: &[OsString]) -> ExitCode {
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
         return fail(&Failure::new(Exit::Failed, "cannot start: the system gives no event queue"));
     };
-    let code = match Cli::try_parse_from(&arguments) {
-        Ok(cli) => match runtime.block_on(start(cli.command)) {
+    let code = match parse(arguments) {
+        Ok(command) => match runtime.block_on(start(command)) {
             Ok(()) => ExitCode::SUCCESS,
             Err(failure) => fail(&failure),
         },
-        Err(error) => {
-            // Nothing can be done about a closed terminal.
-            let _ = error.print();
-            if error.use_stderr() && is_run(&arguments) && !std::io::stdin().is_terminal() {
-                let text = error.to_string();
-                let what = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
-                runtime.block_on(commands::refuse_command_line(what));
+        Err(Stop::Shown { asked: true }) => ExitCode::SUCCESS,
+        Err(Stop::Shown { asked: false }) => Exit::Usage.into(),
+        Err(Stop::Misused(misuse)) => {
+            let failure = misuse.into();
+            let code = fail(&failure);
+            if is_run(arguments) {
+                runtime.block_on(commands::refuse_command_line(failure));
             }
-            if error.use_stderr() { Exit::Usage.into() } else { ExitCode::SUCCESS }
+            code
         }
     };
     // A thread that hangs in the keychain or the resolver must not hold up the exit.
@@ -34,23 +40,20 @@ fn main() -> ExitCode {
 }
 
 async fn start(command: Command) -> Result<(), Failure> {
-    let default = match command {
-        Command::Run(_) => tracing::Level::WARN,
-        _ => tracing::Level::ERROR,
-    };
+    let is_run = matches!(command, Command::Run(_));
+    let default = if is_run { tracing::Level::WARN } else { tracing::Level::ERROR };
     let (level, file) = match commands::log_args(&command) {
         Some(args) => config::logging(args, default),
         None => (default, None),
     };
     match logging::start(level, file) {
-        Err(failure) if matches!(command, Command::Run(_)) => commands::refuse_start(failure).await,
+        Err(failure) if is_run => commands::refuse_start(failure).await,
         Err(failure) => Err(failure),
         Ok(()) => commands::dispatch(command).await,
     }
 }
 
 fn fail(failure: &Failure) -> ExitCode {
-    // Where stderr is closed, the code has to say it.
-    let _ = std::io::stderr().lock().write_all(failure.render().as_bytes());
+    logging::tell(failure.render());
     failure.exit.into()
 }

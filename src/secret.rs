@@ -43,26 +43,46 @@ impl From<String> for Secret<String> {
 /// Longest text from a server that is shown, in characters.
 const SHOWN: usize = 500;
 
+/// Shortest part of a composed secret that is a secret by itself, in bytes.
+const LONG_PART: usize = 8;
+
 /// Knows every secret of the process, to keep them out of what is shown.
 #[derive(Default)]
 pub struct Redactor(Mutex<Vec<Secret<String>>>);
 
 impl Redactor {
-    /// From now on `secret` is never shown. Very short values are not learned: they would
-    /// turn every text into noise, and guessing them costs nothing.
+    /// From now on `secret` is never shown, nor is it as JSON or a URL would spell it. Very
+    /// short values are not learned: they would turn every text into noise, and guessing them
+    /// costs nothing.
     pub fn learn(&self, secret: &str) {
         // "Bearer KEY" is a secret, and so is KEY by itself.
         if let Some(last) = secret.split_whitespace().last().filter(|last| *last != secret) {
-            self.learn(last);
+            self.learn_one(last);
         }
-        if secret.len() >= 4 {
-            let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            if !known.iter().any(|one| one.expose() == secret) {
-                known.push(Secret::new(secret.to_owned()));
-                // The longest first: a secret may be part of another.
-                known.sort_by_key(|one| std::cmp::Reverse(one.expose().len()));
+        self.learn_one(secret);
+        // So is each value of "sid=VALUE; theme=dark".
+        let parts = secret.split(|c: char| c.is_whitespace() || matches!(c, ';' | ',' | '='));
+        for part in parts.filter(|part| part.len() >= LONG_PART && *part != secret) {
+            self.learn_one(part);
+        }
+    }
+
+    fn learn_one(&self, secret: &str) {
+        if secret.len() < 4 {
+            return;
+        }
+        let json = json_escaped(secret);
+        let slashed = Zeroizing::new(json.replace('/', "\\/"));
+        let (upper, lower) = percent_encoded(secret);
+        let form = Zeroizing::new(upper.replace("%20", "+"));
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for spelling in [secret, &json, &slashed, &upper, &lower, &form] {
+            if !known.iter().any(|one| one.expose() == spelling) {
+                known.push(Secret::new(spelling.to_owned()));
             }
         }
+        // The longest first: a secret may be part of another.
+        known.sort_by_key(|one| std::cmp::Reverse(one.expose().len()));
     }
 
     /// Text from elsewhere made fit to show: secrets replaced, control and direction
@@ -88,6 +108,29 @@ impl Redactor {
     }
 }
 
+fn json_escaped(text: &str) -> Zeroizing<String> {
+    let mut quoted = Zeroizing::new(serde_json::Value::from(text).to_string());
+    quoted.pop();
+    quoted.remove(0);
+    quoted
+}
+
+/// With upper and with lower case digits.
+fn percent_encoded(text: &str) -> (Zeroizing<String>, Zeroizing<String>) {
+    let mut encoded = (Zeroizing::new(String::new()), Zeroizing::new(String::new()));
+    for byte in text.bytes() {
+        // What RFC 3986 leaves as it is (section 2.3).
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.0.push(byte.into());
+            encoded.1.push(byte.into());
+        } else {
+            encoded.0.push_str(&format!("%{byte:02X}"));
+            encoded.1.push_str(&format!("%{byte:02x}"));
+        }
+    }
+    encoded
+}
+
 /// C0, C1 and bidirectional control characters.
 fn is_unfit(c: char) -> bool {
     c.is_control()
@@ -106,6 +149,23 @@ mod tests {
         let text = "no \u{1b}[31mBearer hunter2\u{202e}\nor hunter2";
         assert_eq!(redactor.clean(text), "no [31m[redacted] or [redacted]");
         assert!(redactor.clean(&"x".repeat(9000)).len() < 600);
+    }
+
+    #[test]
+    fn a_secret_is_known_in_every_spelling_and_part() {
+        let redactor = Redactor::default();
+        redactor.learn("sk/live+\"5 ecret=");
+        for text in [
+            r#"sk/live+\"5 ecret="#,
+            r#"sk\/live+\"5 ecret="#,
+            "sk%2Flive%2B%225%20ecret%3D",
+            "sk%2flive%2b%225%20ecret%3d",
+            "sk%2Flive%2B%225+ecret%3D",
+        ] {
+            assert_eq!(redactor.clean(text), "[redacted]");
+        }
+        redactor.learn("sid=s3cret-1234; theme=dark; a=b");
+        assert_eq!(redactor.clean("'s3cret-1234' theme=dark"), "'[redacted]' theme=dark");
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub use remote::{Remote, RemoteError};
 use crate::credential::api_key::{KeyError, Placement};
 use crate::secret::{Redactor, Secret};
 use crate::vault::{RecordKey, Vault, VaultError};
+use remote::quoted;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -45,6 +46,8 @@ pub struct Plan {
 #[derive(Debug)]
 pub struct Credential {
     pub headers: HeaderMap,
+    /// The bare key in them, where there is one.
+    pub key: Option<Secret<String>>,
     pub origin: Origin,
 }
 
@@ -152,6 +155,7 @@ impl Authorization {
 
     async fn load(&self) -> Result<Arc<Credential>, AuthorizationError> {
         let mut headers = HeaderMap::new();
+        let mut bare = self.plan.key.clone();
         let mut origin = if self.plan.headers.is_empty() { Origin::Nothing } else { Origin::Flags };
         if let Some(key) = &self.plan.key {
             self.put_key(&mut headers, self.plan.placement.as_ref(), key)?;
@@ -160,6 +164,7 @@ impl Authorization {
             && let Some(record) = self.record().await?
         {
             self.put_key(&mut headers, Some(&record.placement), &record.key)?;
+            bare = Some(record.key);
             origin = Origin::Record;
         }
         for header in &self.plan.headers {
@@ -169,7 +174,7 @@ impl Authorization {
         if let Some(notice) = self.vault.notice() {
             tracing::warn!("{notice}");
         }
-        let credential = Arc::new(Credential { headers, origin });
+        let credential = Arc::new(Credential { headers, key: bare, origin });
         *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Some(credential.clone());
         Ok(credential)
     }
@@ -249,21 +254,21 @@ impl Authorization {
                 self.remote,
                 self.remote.account()
             ),
-            hint: self.remote.login_command(Some(kind.name())),
+            hint: self.login_command(kind),
         }
     }
 
     fn unusable(&self, error: KindError) -> AuthorizationError {
         AuthorizationError::SignInNeeded {
             message: format!("the credential stored for {} is of no use: {error}", self.remote),
-            hint: self.remote.login_command(Some(Kind::ApiKey.name())),
+            hint: self.login_command(Kind::ApiKey),
         }
     }
 
     fn bad_key(&self, error: &KeyError) -> AuthorizationError {
         AuthorizationError::SignInNeeded {
             message: format!("the key for {} cannot be sent: {error}", self.remote),
-            hint: self.remote.login_command(Some(Kind::ApiKey.name())),
+            hint: self.login_command(Kind::ApiKey),
         }
     }
 
@@ -285,7 +290,42 @@ impl Authorization {
                 self.remote.account()
             ),
         };
-        let hint = self.remote.login_command(Some(Kind::ApiKey.name()));
+        let login = self.login_command(Kind::ApiKey);
+        let hint = match origin {
+            // Flags win over what is stored: a login alone would change nothing.
+            Origin::Flags if self.plan.key.is_some() => {
+                "correct the key that --secret-env or --secret-file gives".to_owned()
+            }
+            Origin::Flags if self.flags_suffice() => {
+                "correct the header that --header or --header-file gives".to_owned()
+            }
+            Origin::Flags => {
+                format!("correct what --header or --header-file gives, or teach the key: {login}")
+            }
+            Origin::Nothing if self.flags_suffice() => {
+                format!("leave --with none away and teach the key: {login}")
+            }
+            Origin::Nothing | Origin::Record => login,
+        };
         AuthorizationError::SignInNeeded { message, hint }
+    }
+
+    /// With the flags for the key's place that this process was given, too.
+    fn login_command(&self, kind: Kind) -> String {
+        let mut command = self.remote.login_command(Some(kind.name()));
+        let Some(placement) = self.plan.placement.as_ref().filter(|_| kind == Kind::ApiKey) else {
+            return command;
+        };
+        let default_scheme = if placement.header == AUTHORIZATION.as_str() {
+            Some("Bearer")
+        } else {
+            command.push_str(&format!(" --key-header {}", quoted(&placement.header)));
+            None
+        };
+        if placement.scheme.as_deref() != default_scheme {
+            let scheme = placement.scheme.as_deref().unwrap_or("none");
+            command.push_str(&format!(" --key-scheme {}", quoted(scheme)));
+        }
+        command
     }
 }

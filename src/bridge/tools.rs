@@ -14,6 +14,9 @@ use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
+/// How much of a tool's name is shown, in characters.
+const NAME_SHOWN: usize = 100;
+
 /// Which tools the client may see and call.
 #[derive(Debug, Default)]
 pub struct ToolFilter {
@@ -37,15 +40,29 @@ impl ToolFilter {
     }
 }
 
-/// `*` stands for any run of characters, everything else for itself.
+/// `*` stands for any run of characters, everything else for itself. Only the last `*` is
+/// ever tried again: what an earlier one took can stay as it was.
 fn glob_matches(glob: &[u8], text: &[u8]) -> bool {
-    match glob.split_first() {
-        None => text.is_empty(),
-        Some((b'*', rest)) => (0..=text.len()).any(|skip| glob_matches(rest, &text[skip..])),
-        Some((first, rest)) => {
-            text.split_first().is_some_and(|(one, text)| one == first && glob_matches(rest, text))
+    let (mut at, mut taken) = (0, 0);
+    let mut star = None;
+    while taken < text.len() {
+        match (glob.get(at), star) {
+            (Some(b'*'), _) => {
+                star = Some((at, taken));
+                at += 1;
+            }
+            (Some(one), _) if *one == text[taken] => {
+                at += 1;
+                taken += 1;
+            }
+            (_, Some((position, from))) => {
+                star = Some((position, from + 1));
+                (at, taken) = (position + 1, from + 1);
+            }
+            (_, None) => return false,
         }
     }
+    glob[at..].iter().all(|one| *one == b'*')
 }
 
 /// The tools of the remote as far as lists have shown them.
@@ -93,15 +110,13 @@ impl Tools {
         let text = answer.text();
         let array = find(text, answer.result_range()?.start, "tools")?;
         let tools: Vec<_> = Items::array(text, array.start).ok()?.map_while(Result::ok).collect();
-        let mut hidden = Vec::new();
-        for (nth, tool) in tools.iter().enumerate() {
-            let Some(listed) = listed(text, tool.value.clone()) else { continue };
-            if !self.keep(&mut seen, &listed, text, modern) {
-                hidden.push(nth);
-            }
-        }
         let ranges: Vec<_> = tools.into_iter().map(|tool| tool.value).collect();
-        (!hidden.is_empty()).then(|| without(text, &ranges, &hidden).into())
+        let mut hidden = Vec::with_capacity(ranges.len());
+        for range in &ranges {
+            let listed = listed(text, range.clone());
+            hidden.push(listed.is_some_and(|tool| !self.keep(&mut seen, &tool, text, modern)));
+        }
+        hidden.contains(&true).then(|| without(text, &ranges, &hidden).into())
     }
 
     fn keep(&self, seen: &mut Seen, tool: &Listed, text: &[u8], modern: bool) -> bool {
@@ -115,7 +130,8 @@ impl Tools {
                     seen.param_headers.insert(tool.name.clone(), headers);
                 }
                 Err(why) => {
-                    tracing::warn!(tool = %tool.name.escape_debug(), %why, "the tool is left out: its x-mcp-header is invalid");
+                    let name: String = tool.name.chars().take(NAME_SHOWN).collect();
+                    tracing::warn!(tool = %name.escape_debug(), %why, "the tool is left out: its x-mcp-header is invalid");
                     return false;
                 }
             }
@@ -151,16 +167,18 @@ fn listed(text: &[u8], range: Range<usize>) -> Option<Listed> {
     Some(Listed { range, name, read_only })
 }
 
-/// `text` without the elements `hidden` of the array whose elements are `all`.
-fn without(text: &[u8], all: &[Range<usize>], hidden: &[usize]) -> Vec<u8> {
-    let kept: Vec<_> = (0..all.len()).filter(|nth| !hidden.contains(nth)).collect();
+/// `text` without the elements that are `hidden` of the array whose elements are `all`.
+fn without(text: &[u8], all: &[Range<usize>], hidden: &[bool]) -> Vec<u8> {
+    let first_kept = hidden.iter().position(|hidden| !hidden).unwrap_or(all.len());
     let mut edits: Vec<(Range<usize>, &[u8])> = Vec::new();
-    for &nth in hidden {
+    for nth in (0..all.len()).filter(|&nth| hidden[nth]) {
         // With the comma on the side where a kept element remains.
-        let range = match (nth, kept.iter().any(|&one| one < nth)) {
-            (_, true) => all[nth - 1].end..all[nth].end,
-            (_, false) if nth + 1 < all.len() => all[nth].start..all[nth + 1].start,
-            _ => all[nth].clone(),
+        let range = if nth > first_kept {
+            all[nth - 1].end..all[nth].end
+        } else if nth + 1 < all.len() {
+            all[nth].start..all[nth + 1].start
+        } else {
+            all[nth].clone()
         };
         edits.push((range, b""));
     }

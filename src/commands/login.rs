@@ -1,7 +1,7 @@
 //! `keyferry login`: teaches the vault how to authenticate, after asking the remote.
 
 use super::verify::{self, Verified};
-use super::{ask, must_last, say};
+use super::{LOCK, ask, must_last, say};
 use crate::authorization::{ApiKeyRecord, Authorization, Kind, Plan, Remote, record_header};
 use crate::cli::LoginArgs;
 use crate::config;
@@ -10,13 +10,10 @@ use crate::failure::{Exit, Failure};
 use crate::http::ClientCell;
 use crate::secret::{Redactor, Secret};
 use crate::transport::StreamableHttp;
-use crate::vault::{KeySource, Vault};
+use crate::vault::{Kept, KeySource, Vault};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
-/// How long another keyferry may hold the record.
-const LOCK: Duration = Duration::from_secs(30);
 /// Largest answer read while verifying, in bytes.
 const LARGEST_ANSWER: usize = 16 * 1024 * 1024;
 
@@ -29,7 +26,7 @@ pub(super) async fn login(args: &LoginArgs) -> Result<(), Failure> {
     let in_memory = matches!(settings.source, KeySource::Memory);
     let vault = Vault::new(settings);
     // Before anyone types a key: one that could not be kept would be typed in vain.
-    if kind == Kind::ApiKey {
+    if kind == Kind::ApiKey || in_memory {
         must_last(&vault, in_memory).await?;
     }
     let record = api_key(kind, &mut plan, &remote, &redactor)?;
@@ -50,8 +47,13 @@ pub(super) async fn login(args: &LoginArgs) -> Result<(), Failure> {
         );
         report(&verify::verify(&endpoint, &authorization).await?, &remote, kind);
     }
-    store(&vault, &remote, kind, record.as_ref()).await?;
-    say(&format!("stored: {kind} for {remote} (account {})", remote.account()));
+    let what = format!("{kind} for {remote} (account {})", remote.account());
+    match store(&vault, &remote, kind, record.as_ref()).await? {
+        Kept::OnDisk => say(&format!("stored: {what}")),
+        Kept::InMemory => {
+            say(&format!("kept in memory only, gone when this process ends: {what}"));
+        }
+    }
     Ok(())
 }
 
@@ -117,12 +119,11 @@ async fn store(
     remote: &Remote,
     kind: Kind,
     record: Option<&ApiKeyRecord>,
-) -> Result<(), Failure> {
+) -> Result<Kept, Failure> {
     let key = remote.record();
     let details = record.map_or_else(BTreeMap::new, ApiKeyRecord::details);
     let payload = record.map_or_else(|| Secret::new(Vec::new()), ApiKeyRecord::payload);
     let header = record_header(kind, remote, details, config::now());
     let _lock = vault.lock(&key, LOCK).await?;
-    vault.write(&key, header, &payload, config::keychain_deadline()).await?;
-    Ok(())
+    Ok(vault.write(&key, header, &payload, config::keychain_deadline()).await?)
 }

@@ -1,15 +1,11 @@
 //! `keyferry logout`: forgets a credential.
 
-use super::say;
+use super::{LOCK, say};
 use crate::authorization::Remote;
 use crate::cli::LogoutArgs;
 use crate::config;
 use crate::failure::{Exit, Failure};
 use crate::vault::Vault;
-use std::time::Duration;
-
-/// How long another keyferry may hold the record.
-const LOCK: Duration = Duration::from_secs(30);
 
 pub(super) async fn logout(args: &LogoutArgs) -> Result<(), Failure> {
     let remote = config::remote(&args.remote)?;

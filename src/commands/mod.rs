@@ -11,11 +11,16 @@ mod verify;
 
 pub use run::{refuse_command_line, refuse_start};
 
-use crate::cli::{Command, LogArgs};
+use crate::authorization::AuthorizationError;
+use crate::cli::{Command, LogArgs, Misuse};
 use crate::config;
 use crate::failure::{Exit, Failure};
 use crate::vault::{PassphraseError, Vault, VaultError};
 use std::io::Write;
+use std::time::Duration;
+
+/// How long another keyferry may hold a record.
+const LOCK: Duration = Duration::from_secs(30);
 
 /// The logging flags of a command.
 pub fn log_args(command: &Command) -> Option<&LogArgs> {
@@ -45,6 +50,12 @@ pub async fn dispatch(command: Command) -> Result<(), Failure> {
     }
 }
 
+impl From<Misuse> for Failure {
+    fn from(misuse: Misuse) -> Self {
+        Self { exit: Exit::Usage, message: misuse.message, hints: misuse.hints }
+    }
+}
+
 impl From<VaultError> for Failure {
     fn from(error: VaultError) -> Self {
         let exit = match error {
@@ -52,6 +63,17 @@ impl From<VaultError> for Failure {
             _ => Exit::Vault,
         };
         Self::new(exit, error.to_string()).hint(error.hint())
+    }
+}
+
+impl From<AuthorizationError> for Failure {
+    fn from(error: AuthorizationError) -> Self {
+        match error {
+            AuthorizationError::SignInNeeded { message, hint } => {
+                Self::new(Exit::SignInNeeded, message).hint(hint)
+            }
+            AuthorizationError::Vault(error) => error.into(),
+        }
     }
 }
 

@@ -76,10 +76,11 @@ async fn refuse(code: i32, failure: Failure) -> Result<(), Failure> {
 }
 
 /// Answers the client of a `run` whose command line makes no sense.
-pub async fn refuse_command_line(what: &str) {
-    let message = format!("keyferry was started with a wrong command line: {what}");
+pub async fn refuse_command_line(mut failure: Failure) {
+    failure.message =
+        format!("keyferry was started with a wrong command line: {}", failure.message);
     // The caller has told stderr already.
-    let _ = refuse_start(Failure::new(Exit::Usage, message).hint("keyferry --help")).await;
+    let _ = refuse_start(failure).await;
 }
 
 /// Answers the client of a `run` that fails before it knows its remote.

@@ -1,16 +1,12 @@
 //! `keyferry secret`: named secrets for `${vault:NAME}`.
 
-use super::{ask, must_last, print, say, utc};
+use super::{LOCK, ask, must_last, print, say, utc};
 use crate::cli::SecretAction;
 use crate::config;
 use crate::failure::{Exit, Failure};
 use crate::secret::Secret;
 use crate::vault::{Header, Kept, KeySource, RecordKey, Vault};
 use serde_json::{Value, json};
-use std::time::Duration;
-
-/// How long another keyferry may hold the record.
-const LOCK: Duration = Duration::from_secs(30);
 
 pub(super) async fn secret(action: &SecretAction) -> Result<(), Failure> {
     match action {

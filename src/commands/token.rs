@@ -1,7 +1,7 @@
 //! `keyferry token`: the credential on stdout, for curl and scripts.
 
 use super::print;
-use crate::authorization::{Authorization, AuthorizationError, Plan};
+use crate::authorization::{Authorization, Plan};
 use crate::cli::TokenArgs;
 use crate::config;
 use crate::failure::{Exit, Failure};
@@ -16,22 +16,16 @@ pub(super) async fn token(args: &TokenArgs) -> Result<(), Failure> {
     let plan = Plan::default();
     let authorization =
         Authorization::new(vault, remote.clone(), plan, redactor, config::keychain_deadline());
-    let credential = authorization.credential().await.map_err(|error| match error {
-        AuthorizationError::SignInNeeded { message, hint } => {
-            Failure::new(Exit::SignInNeeded, message).hint(hint)
-        }
-        AuthorizationError::Vault(error) => error.into(),
-    })?;
+    let credential = authorization.credential().await?;
     let mut lines = Secret::new(String::new());
-    for (name, value) in &credential.headers {
-        let value = value.to_str().unwrap_or_default();
-        let bare = value.split_once(' ').map_or(value, |(_, token)| token);
-        let line = if args.header {
-            format!("{}: {value}\n", title_case(name.as_str()))
-        } else {
-            format!("{bare}\n")
-        };
-        lines = Secret::new(format!("{}{line}", lines.expose()));
+    if args.header {
+        for (name, value) in &credential.headers {
+            let value = value.to_str().unwrap_or_default();
+            let line = format!("{}{}: {value}\n", lines.expose(), title_case(name.as_str()));
+            lines = Secret::new(line);
+        }
+    } else if let Some(key) = &credential.key {
+        lines = Secret::new(format!("{}\n", key.expose()));
     }
     if lines.expose().is_empty() {
         let message =

@@ -1,12 +1,12 @@
 //! Asks a remote whether it takes a credential, by a real MCP conversation: a status alone
 //! says little, as some servers answer 200 and a text saying that authentication is required.
 
-use crate::authorization::{Authorization, AuthorizationError, Origin};
+use crate::authorization::{Authorization, Origin};
 use crate::failure::{Exit, Failure};
 use crate::jsonrpc::object::{Items, find, get, string};
 use crate::jsonrpc::{Kind, Line, Message, same_id};
 use crate::transport::metadata::{METHOD, PROTOCOL_VERSION, SESSION_ID};
-use crate::transport::{Content, Reply, SendFailure, StreamableHttp};
+use crate::transport::{Content, Lost, Reply, SendFailure, StreamableHttp};
 use bytes::Bytes;
 use reqwest::header::{HeaderMap, HeaderValue};
 use std::time::Duration;
@@ -42,20 +42,11 @@ pub(super) async fn verify(
     endpoint: &StreamableHttp,
     authorization: &Authorization,
 ) -> Result<Verified, Failure> {
-    let credential = authorization.credential().await.map_err(from_authorization)?;
+    let credential = authorization.credential().await?;
     let probe = Probe { endpoint, authorization };
     let (server, tools) = probe.converse(&credential.headers).await?;
     let open = probe.converse(&HeaderMap::new()).await.is_ok();
     Ok(Verified { server, tools, open })
-}
-
-fn from_authorization(error: AuthorizationError) -> Failure {
-    match error {
-        AuthorizationError::SignInNeeded { message, hint } => {
-            Failure::new(Exit::SignInNeeded, message).hint(hint)
-        }
-        AuthorizationError::Vault(error) => error.into(),
-    }
 }
 
 struct Probe<'a> {
@@ -181,20 +172,27 @@ impl Probe<'_> {
             })
         };
         if reply.content != Content::EventStream {
-            let body = reply.body.refusal().await;
+            let body = match tokio::time::timeout(PATIENCE, reply.body.whole()).await {
+                Ok(whole) => whole.map_err(|lost| self.lost(&lost))?,
+                Err(_) => return Err(self.too_slow()),
+            };
             return pick(body.clone()).ok_or_else(|| self.not_taken(status, &body));
         }
         let mut stream = reply.body.events();
         let read = async {
-            while let Ok(Some(event)) = stream.next().await {
+            while let Some(event) = stream.next().await? {
                 if let Some(answer) = pick(event.data) {
-                    return Some(answer);
+                    return Ok(Some(answer));
                 }
             }
-            None
+            Ok(None)
         };
-        let answer = tokio::time::timeout(PATIENCE, read).await.ok().flatten();
-        answer.ok_or_else(|| self.refused(status, b"its stream ended without an answer"))
+        match tokio::time::timeout(PATIENCE, read).await {
+            Ok(Ok(Some(answer))) => Ok(answer),
+            Ok(Ok(None)) => Err(self.refused(status, b"its stream ended without an answer")),
+            Ok(Err(lost)) => Err(self.lost(&lost)),
+            Err(_) => Err(self.too_slow()),
+        }
     }
 
     fn count(&self, answer: &Message) -> Result<usize, Failure> {
@@ -248,6 +246,25 @@ impl Probe<'_> {
         );
         Failure::new(Exit::Network, message)
             .hint("check the URL; to store it without asking: --no-verify")
+    }
+
+    fn lost(&self, lost: &Lost) -> Failure {
+        self.unread(&match lost {
+            Lost::Broken(why) => {
+                format!("closed the connection in the middle of its answer: {why}")
+            }
+            Lost::TooLong => "gave an answer that is too large to verify anything".to_owned(),
+        })
+    }
+
+    fn too_slow(&self) -> Failure {
+        self.unread(&format!("did not answer within {} s", PATIENCE.as_secs()))
+    }
+
+    fn unread(&self, what: &str) -> Failure {
+        let remote = self.authorization.remote();
+        Failure::new(Exit::Network, format!("{remote} {}", self.authorization.clean(what)))
+            .hint("try again, or store it without asking: --no-verify")
     }
 
     fn said(&self, body: &[u8]) -> String {

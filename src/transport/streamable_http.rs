@@ -8,7 +8,7 @@ use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
 use reqwest::{Method, Request, Response, StatusCode};
 use std::error::Error;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use url::Url;
 
 /// Redirects followed for one message, all on the remote's own origin.
@@ -55,7 +55,7 @@ pub enum SendFailure {
     #[error("{0}")]
     Broken(String),
     /// The response did not begin in time.
-    #[error("no response within {} s", .0.as_secs())]
+    #[error("no response within {} s", .0.as_secs_f64())]
     TimedOut(Duration),
     /// The remote points elsewhere, which is not followed.
     #[error("it redirects to {to} (status {status}), which is not followed")]
@@ -143,6 +143,7 @@ impl StreamableHttp {
         &self,
         response: impl Future<Output = reqwest::Result<Response>>,
     ) -> Result<Response, SendFailure> {
+        let start = Instant::now();
         let outcome = match self.headers_timeout {
             None => response.await,
             Some(limit) => tokio::time::timeout(limit, response)
@@ -152,6 +153,10 @@ impl StreamableHttp {
         outcome.map_err(|error| {
             if error.is_connect() || error.is_builder() {
                 SendFailure::Unreachable(cause(&error))
+            } else if error.is_timeout() {
+                // Of --body-timeout, which counts from the beginning.
+                let tenths = start.elapsed().as_millis() / 100;
+                SendFailure::TimedOut(Duration::from_millis(tenths as u64 * 100))
             } else {
                 SendFailure::Broken(cause(&error))
             }

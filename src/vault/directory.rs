@@ -171,14 +171,25 @@ impl Directory {
         }
     }
 
-    /// Makes a rename or removal durable. Windows has no such call and needs none.
+    /// Makes a rename or removal durable. Windows has no such call and needs none; some
+    /// network file systems have none either, and there it is done all the same.
     fn sync(&self) -> Result<(), VaultError> {
         #[cfg(unix)]
-        File::open(&self.path)
-            .and_then(|directory| directory.sync_all())
-            .map_err(|error| VaultError::io("sync", &self.path, error))?;
+        match File::open(&self.path).and_then(|directory| directory.sync_all()) {
+            Err(error) if !cannot_be_synced(&error) => {
+                return Err(VaultError::io("sync", &self.path, error));
+            }
+            _ => {}
+        }
         Ok(())
     }
+}
+
+/// The file system does not know what to do, as opposed to failing at it.
+#[cfg(unix)]
+fn cannot_be_synced(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    matches!(Errno::from_io_error(error), Some(Errno::INVAL | Errno::NOTSUP))
 }
 
 /// Makes a directory and the parents it lacks, each private whatever the umask.

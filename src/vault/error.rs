@@ -99,7 +99,7 @@ impl VaultError {
                 sealed_by, in_use, ..
             } => wrong_key_hint(sealed_by, in_use),
             Self::Corrupt { file, .. } => format!(
-                "sign in again with `keyferry login <URL>`, which replaces the record; or move {} away",
+                "teach it again with `keyferry login <URL> --with api-key`, which replaces the record; or move {} away",
                 file.display()
             ),
             Self::Unsafe { path, .. } => format!(
@@ -124,7 +124,7 @@ impl PassphraseError {
                 "set KEYFERRY_PASSPHRASE_FILE to a file that holds the passphrase, or KEYFERRY_PASSPHRASE_COMMAND to a command that prints it".to_owned()
             }
             Self::Wrong => {
-                "check KEYFERRY_PASSPHRASE_FILE, KEYFERRY_PASSPHRASE_COMMAND or KEYFERRY_PASSPHRASE; a lost passphrase cannot be recovered: `keyferry logout <URL>` (or `keyferry secret rm <NAME>`) for every entry of `keyferry list`, then `keyferry login <URL>`".to_owned()
+                "check KEYFERRY_PASSPHRASE_FILE, KEYFERRY_PASSPHRASE_COMMAND or KEYFERRY_PASSPHRASE; a lost passphrase cannot be recovered: `keyferry logout <URL>` (or `keyferry secret rm <NAME>`) for every entry of `keyferry list`, then `keyferry login <URL> --with api-key`".to_owned()
             }
             Self::Differ => "run the command again and type the same passphrase twice".to_owned(),
             Self::Unreadable { .. } => {
@@ -151,7 +151,7 @@ const UNLOCK: &str = "unlock the login keyring by signing in to the desktop, or 
 fn wrong_key_hint(sealed_by: &str, in_use: &str) -> String {
     if sealed_by != in_use {
         return format!(
-            "set KEYFERRY_VAULT={sealed_by}, or sign in again with `keyferry login <URL>`, which replaces the record"
+            "set KEYFERRY_VAULT={sealed_by}, or teach it again with `keyferry login <URL> --with api-key`, which replaces the record"
         );
     }
     let restore = match in_use {
@@ -159,7 +159,7 @@ fn wrong_key_hint(sealed_by: &str, in_use: &str) -> String {
         _ => "put the key file back",
     };
     format!(
-        "{restore}; if the key is lost, `keyferry logout <URL>` (or `keyferry secret rm <NAME>`) for every entry of `keyferry list`, then `keyferry login <URL>`"
+        "{restore}; if the key is lost, `keyferry logout <URL>` (or `keyferry secret rm <NAME>`) for every entry of `keyferry list`, then `keyferry login <URL> --with api-key`"
     )
 }
 

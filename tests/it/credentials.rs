@@ -1,7 +1,8 @@
 //! A key is taught once with `login`, verified, and used by every `run`.
 
-use crate::support::bridge::{Bridge, initialize_params};
+use crate::support::bridge::{Bridge, Launch, initialize_params};
 use crate::support::home::{Done, Home};
+use crate::support::legacy::Legacy;
 use crate::support::mcp_server::{Port, Server};
 use crate::support::protected::{REFUSALS, Refusal, protected};
 use std::sync::Arc;
@@ -115,6 +116,17 @@ fn a_missing_or_impossible_key_is_refused_before_anything_is_sent() {
 }
 
 #[test]
+fn what_would_be_gone_at_once_is_not_called_stored() {
+    let server = Server::start(|_, _| panic!("something was sent"));
+    for kind in ["api-key", "none"] {
+        let home = Home::new("memory");
+        let done = home.run(&["login", &server.url(), "--with", kind], KEY).expect(5);
+        assert!(done.stderr.contains("KEYFERRY_VAULT=memory"), "{}", done.stderr);
+        assert!(!done.stderr.contains("stored"), "{}", done.stderr);
+    }
+}
+
+#[test]
 fn no_verify_stores_without_asking() {
     let server = protected("authorization", &[BEARER], Refusal::Bare401);
     let home = Home::new("plaintext");
@@ -148,6 +160,57 @@ fn a_login_to_a_remote_that_is_not_there_is_a_network_failure() {
     nothing_is_stored(&home, &port.url());
 }
 
+/// As servers with many tools do.
+#[test]
+fn a_login_reads_a_long_and_slow_list_of_tools() {
+    for streamed in [false, true] {
+        let server = Legacy::new()
+            .on("tools/list", move |request, wire| {
+                let tool = format!(r#"{{"name":"t","description":"{}"}}"#, "x".repeat(300_000));
+                let answer = request.result(&format!(r#"{{"tools":[{tool},{tool}]}}"#));
+                if streamed {
+                    let mut events = wire.events();
+                    events.event(&answer);
+                    events.end();
+                    return;
+                }
+                let mut body = wire.chunked(&[("Content-Type", "application/json")]);
+                let (head, tail) = answer.split_at(300_000);
+                body.raw(head);
+                if request.header("authorization").is_some() {
+                    std::thread::sleep(std::time::Duration::from_millis(5500));
+                }
+                body.raw(tail);
+                body.end();
+            })
+            .start();
+        let home = Home::new("plaintext");
+        let done = login(&home, &server.url(), &[], KEY).expect(0);
+        assert!(done.stderr.contains("2 tools"), "{}", done.stderr);
+    }
+}
+
+#[test]
+fn an_answer_to_a_login_that_breaks_off_is_a_network_failure() {
+    for streamed in [false, true] {
+        let server = Legacy::new()
+            .on("tools/list", move |_, mut wire| {
+                if streamed {
+                    wire.events().cut();
+                } else {
+                    wire.promise(1000);
+                    wire.raw(b"{");
+                    wire.cut();
+                }
+            })
+            .start();
+        let home = Home::new("plaintext");
+        let done = login(&home, &server.url(), &[], KEY).expect(4);
+        assert!(done.stderr.contains("closed the connection"), "{}", done.stderr);
+        nothing_is_stored(&home, &server.url());
+    }
+}
+
 /// The error a client sees when its stored key is refused.
 #[track_caller]
 fn refused(bridge: &mut Bridge, server: &Server, id: &str) {
@@ -179,7 +242,6 @@ fn a_stored_key_that_is_refused_is_an_error_that_says_what_to_do() {
 
 #[test]
 fn a_key_that_is_refused_in_the_middle_of_a_session_is_told_too() {
-    use crate::support::legacy::Legacy;
     let server = Server::start({
         let legacy = Legacy::new().into_handler();
         move |request, wire| match request.kind().as_str() {
@@ -246,6 +308,50 @@ fn run_that_lacks_its_key_names_the_login_command_and_sends_nothing() {
         }
     }
     assert_eq!(server.connections(), 0);
+}
+
+#[test]
+fn a_key_that_was_never_taught_in_this_place_is_taught_by_the_hinted_command() {
+    for (flags, expected) in [
+        (&["--key-header", "X-Key"][..], "--with api-key --key-header x-key"),
+        (&["--key-scheme", "Token"], "--with api-key --key-scheme Token"),
+        (
+            &["--key-header", "X-Key", "--key-scheme", "Bearer"],
+            "--with api-key --key-header x-key --key-scheme Bearer",
+        ),
+        (&["--key-scheme", "none"], "--with api-key --key-scheme none"),
+        (&["--key-scheme", "bearer", "--account", "a b"], "--account 'a b' --key-scheme bearer"),
+    ] {
+        let home = Home::new("plaintext");
+        home.store_key("https://mcp.example/mcp", KEY);
+        let mut bridge =
+            home.launch("https://mcp.example/mcp").args(&["--with", "api-key"]).args(flags).start();
+        bridge.request("1", "initialize", &initialize_params("2025-11-25"));
+        let error = bridge.own_error("1", &[-31001]);
+        let hint = error["data"]["hint"].as_str().unwrap();
+        assert!(hint.starts_with("keyferry login https://mcp.example/mcp "), "{hint}");
+        assert!(hint.ends_with(expected), "{hint}");
+    }
+}
+
+/// Flags win over what is stored, so that a login would not help.
+#[test]
+fn a_refused_key_of_the_flags_is_corrected_there() {
+    let server = protected("authorization", &[BEARER], Refusal::Bare401);
+    let home = Arc::new(Home::new("plaintext").with("MY_KEY", "sk-wrong-7777777"));
+    for (flags, named) in [
+        (&["--secret-env", "MY_KEY"][..], "--secret-env"),
+        (&["--header", "Authorization: Bearer ${MY_KEY}"], "--header"),
+        (&["--header", "X-Key: ${MY_KEY}"], "--header"),
+        (&["--with", "none"], "--with none"),
+    ] {
+        let mut bridge = Launch::new(home.clone(), &server.url()).args(flags).start();
+        bridge.request("1", "initialize", &initialize_params("2025-11-25"));
+        let error = bridge.own_error("1", &[-31001]);
+        let hint = error["data"]["hint"].as_str().unwrap();
+        assert!(hint.contains(named) && !hint.starts_with("keyferry "), "{hint}");
+        assert!(!error["message"].as_str().unwrap().contains("run:"), "{error}");
+    }
 }
 
 #[test]

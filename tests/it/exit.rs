@@ -194,6 +194,91 @@ mod signals {
     }
 }
 
+/// Nobody reads stderr, and the pipe is full.
+#[cfg(unix)]
+mod full_stderr {
+    use super::*;
+    use crate::support::home::wait_until;
+    use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+    use rustix::process::{Pid, Signal, kill_process};
+    use std::io::{ErrorKind, PipeReader, Write};
+    use std::process::Stdio;
+
+    fn full() -> (PipeReader, Stdio) {
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        let flags = fcntl_getfl(&writer).unwrap();
+        fcntl_setfl(&writer, flags | OFlags::NONBLOCK).unwrap();
+        // The last bytes of room go one by one.
+        for size in [4096, 1] {
+            let error = loop {
+                if let Err(error) = writer.write_all(&vec![b'.'; size]) {
+                    break error;
+                }
+            };
+            assert_eq!(error.kind(), ErrorKind::WouldBlock);
+        }
+        fcntl_setfl(&writer, flags).unwrap();
+        (reader, writer.into())
+    }
+
+    #[test]
+    fn it_serves_on_and_ends_with_its_input_or_by_a_signal() {
+        for how in ["eof", "signal"] {
+            let (_unread, stderr) = full();
+            let server = server();
+            let launch = Home::new("memory").launch(&server.url());
+            let mut bridge =
+                launch.args(&["--log-level", "trace"]).start_with_stderr(stderr).ready();
+            // More lines than may wait.
+            for id in 0..500 {
+                bridge.send("nonsense");
+                bridge.refusal();
+                bridge.call(&id.to_string());
+                bridge.result(&id.to_string());
+            }
+            if how == "signal" {
+                let pid = Pid::from_raw(bridge.pid().cast_signed()).expect("a pid");
+                kill_process(pid, Signal::TERM).expect("send the signal");
+                bridge.wait_exit(AT_ONCE);
+            } else {
+                gone(bridge);
+            }
+            session_was_ended(&server);
+        }
+    }
+
+    #[test]
+    fn a_start_that_fails_ends_too() {
+        for args in [&["--no-such-flag"][..], &["--secret-env", "SURELY_NOT_SET"]] {
+            let (_unread, stderr) = full();
+            let launch = Home::new("memory").launch("https://mcp.example/mcp");
+            let mut bridge = launch.args(args).start_with_stderr(stderr);
+            bridge.request("1", "initialize", &initialize_params("2025-11-25"));
+            assert!(bridge.error("1").to_string().contains(args[args.len() - 1]));
+            gone(bridge);
+        }
+    }
+
+    /// A person or a script that is slow gets every line.
+    #[test]
+    fn a_slow_reader_of_a_verb_is_waited_for() {
+        use std::io::Read;
+        let (mut slow, stderr) = full();
+        let mut child = Home::new("plaintext")
+            .command()
+            .args(["token", "https://mcp.example/mcp"])
+            .stderr(stderr)
+            .spawn()
+            .unwrap();
+        assert!(wait_until(&mut child, Duration::from_millis(700)).is_none());
+        let mut text = String::new();
+        slow.read_to_string(&mut text).unwrap();
+        assert!(text.contains("hint: keyferry login"), "{text}");
+        let ended = wait_until(&mut child, crate::support::PATIENCE).expect("it ends");
+        assert_eq!(ended.code(), Some(3));
+    }
+}
+
 /// The client died without closing our stdin.
 #[cfg(unix)]
 #[test]

@@ -246,6 +246,24 @@ fn tools_with_an_invalid_header_annotation_are_left_out_and_named_on_stderr() {
 }
 
 #[test]
+fn the_name_of_a_tool_that_is_left_out_is_short_and_plain_on_stderr() {
+    let name = format!(r"\u001b[31m\u202e{}", "n".repeat(100_000));
+    let server = Modern::new()
+        .on("tools/list", move |request, wire| {
+            let tool = BAD[0].replace("bad-empty", &name);
+            wire.json(request.result(&format!(r#"{{"tools":[{tool}]}}"#)));
+        })
+        .start();
+    let mut bridge = Bridge::to(&server);
+    bridge.send(request("1", "tools/list", ""));
+    assert_eq!(bridge.result("1")["tools"], serde_json::json!([]));
+    bridge.wait_stderr("x-mcp-header");
+    let stderr = bridge.finish().stderr;
+    assert!(stderr.contains("nnnn") && stderr.len() < 1000, "{} bytes", stderr.len());
+    assert!(!stderr.contains(['\u{1b}', '\u{202e}']), "{stderr:?}");
+}
+
+#[test]
 fn every_tool_of_a_list_may_be_invalid() {
     let server = Modern::new()
         .on("tools/list", |request, wire| {

@@ -144,6 +144,22 @@ fn a_call_may_be_given_a_time() {
 }
 
 #[test]
+fn a_reply_may_be_given_a_time_to_begin() {
+    for flag in ["--headers-timeout", "--body-timeout"] {
+        let (handler, parked) = park();
+        let server = Legacy::new().on("tools/call", handler).start();
+        let mut bridge =
+            Home::new("memory").launch(&server.url()).args(&[flag, "0.5"]).start().ready();
+        bridge.call("1");
+        let _held = parked.next();
+        let error = bridge.own_error("1", &[-31005]);
+        let message = error["message"].as_str().unwrap();
+        assert!(message.contains("no response within "), "{error}");
+        bridge.still_serves();
+    }
+}
+
+#[test]
 fn a_remote_is_found_under_every_name_of_this_machine() {
     let server = Legacy::new().start();
     let port = server.address().port();

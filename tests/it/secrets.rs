@@ -313,3 +313,60 @@ fn a_key_behind_its_scheme_is_a_secret_by_itself() {
         shows_nothing("stderr", bridge.finish().stderr.as_bytes());
     }
 }
+
+/// Services that take `https://host/mcp?KEY` exist.
+#[test]
+fn a_query_without_a_name_is_a_secret() {
+    let server = Legacy::new()
+        .on("tools/call", |request, wire| {
+            wire.reply(403, &[("Content-Type", "text/plain")], request.target.as_bytes());
+        })
+        .start();
+    let url = format!("{}?{QUERY}&a%62={NAMED}", server.url());
+    let home = Home::new("plaintext");
+    home.store_key(&url, "a-key-0001");
+    for (path, content) in home.files() {
+        shows_nothing(&path.display().to_string(), &content);
+    }
+    for args in [&["list"][..], &["list", "--json"], &["token", &url, "--account", "none"]] {
+        let done = home.run(args, "");
+        shows_nothing(args[0], done.stdout.as_bytes());
+        shows_nothing(args[0], done.stderr.as_bytes());
+    }
+    let list = home.run(&["list"], "").expect(0).stdout;
+    assert!(list.contains("/mcp?...&a%62=..."), "{list}");
+    let mut bridge = home.launch(&url).args(&["--log-level", "trace"]).start().ready();
+    bridge.call("1");
+    shows_nothing("an answer", bridge.error("1").to_string().as_bytes());
+    shows_nothing("stderr", bridge.finish().stderr.as_bytes());
+}
+
+#[test]
+fn a_part_and_another_spelling_of_a_secret_are_not_shown() {
+    const SLASHED: &str = "sl4shed/5ecret+value";
+    let server = Legacy::new()
+        .on("tools/call", |request, wire| {
+            let cookie = request.header("cookie").unwrap_or_default();
+            let value = cookie.split(['=', ';']).nth(1).unwrap_or_default();
+            let escaped = SLASHED.replace('/', "\\/");
+            let encoded = SLASHED.replace('/', "%2F").replace('+', "%2b");
+            let body = format!("bad: {value} {escaped} {}", encoded.replace("%2b", "%2B"));
+            wire.reply(403, &[("Content-Type", "text/plain")], body.as_bytes());
+        })
+        .start();
+    let home = Home::new("plaintext").with("SLASHED", SLASHED);
+    let cookie = format!("Cookie: sid={COOKIE}; theme=dark");
+    let mut bridge = home
+        .launch(&server.url())
+        .args(&["--log-level", "trace", "--header", &cookie, "--header", "X-Key: ${SLASHED}"])
+        .start()
+        .ready();
+    bridge.call("1");
+    let error = bridge.error("1").to_string();
+    assert!(error.contains("bad:"), "{error}");
+    let stderr = bridge.finish().stderr;
+    for text in [&error, &stderr] {
+        shows_nothing("an answer or stderr", text.as_bytes());
+        assert!(!text.contains("5ecret+") && !text.contains("5ecret%"), "{text}");
+    }
+}

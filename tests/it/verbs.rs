@@ -83,6 +83,21 @@ fn token_prints_the_key_or_its_header_and_nothing_else() {
 }
 
 #[test]
+fn token_prints_a_key_of_several_words_whole() {
+    for (flags, header) in [
+        (&["--key-scheme", "none"][..], "Authorization: two words\n"),
+        (&["--key-header", "X-Key"], "X-Key: two words\n"),
+        (&["--key-scheme", "Token"], "Authorization: Token two words\n"),
+    ] {
+        let home = Home::new("plaintext");
+        let args = [&["login", URL, "--with", "api-key", "--no-verify"], flags].concat();
+        home.run(&args, "two words\n").expect(0);
+        assert_eq!(home.run(&["token", URL], "").expect(0).stdout, "two words\n");
+        assert_eq!(home.run(&["token", URL, "--header"], "").expect(0).stdout, header);
+    }
+}
+
+#[test]
 fn logout_forgets_one_account_or_all_of_one_remote() {
     let home = stocked();
     home.run(&["logout", URL], "").expect(0);
@@ -191,6 +206,53 @@ fn fails_by_name(mut bridge: crate::support::bridge::Bridge, named: &str) {
     assert!(error.to_string().contains(named), "{error}");
     let ended = bridge.finish();
     assert!(!ended.status.success());
+}
+
+/// Some clients split an argument at its space, and what comes behind it is the secret.
+#[test]
+fn a_header_that_a_client_has_split_is_not_shown() {
+    const SECRET: &str = "sk-split-5ecret";
+    for args in [
+        &["--header", "X-Api-Key:", SECRET][..],
+        &["--header", "Authorization:", "Bearer", SECRET],
+        &["3334", "--header", "X-Api-Key:", SECRET],
+        &["--read-only=sk-split-5ecret"],
+        &["--sk-split-5ecret/0"],
+    ] {
+        let mut bridge = Home::new("memory").launch(URL).args(args).start();
+        bridge.request("1", "initialize", &initialize_params("2025-11-25"));
+        let error = bridge.error("1").to_string();
+        assert!(!error.contains(SECRET), "{error}");
+        let ended = bridge.finish();
+        assert!(!ended.stderr.contains(SECRET), "{}", ended.stderr);
+        assert_eq!(ended.status.code(), Some(2));
+        if args.contains(&SECRET) {
+            assert!(ended.stderr.contains("--header Name:value"), "{}", ended.stderr);
+            assert!(error.contains("--header Name:value"), "{error}");
+        }
+    }
+    let home = Home::new("memory");
+    for verb in ["login", "logout", "token", "list"] {
+        let done = home.run(&[verb, URL, "--header", "X-Api-Key:", SECRET], "").expect(2);
+        assert!(!done.stderr.contains(SECRET), "{}", done.stderr);
+    }
+}
+
+#[test]
+fn a_url_that_is_none_is_shown_without_its_secrets() {
+    for (url, named) in [
+        ("https://bob:hunter2@mcp.example:99999/", "mcp.example:99999"),
+        ("htps://bob:hunter2@mcp.example/", "mcp.example"),
+        ("https://bob:hun@hunter2@mcp.example:99999/", "mcp.example"),
+        ("htps://bob:hun/hunter2@mcp.example/", "mcp.example"),
+        ("htps://hunter2#@mcp.example/", "htps://"),
+        ("bob:hunter2@mcp.example/x?hunter2#hunter2", "mcp.example/x"),
+        ("http://mcp.example/?hunter2", "mcp.example"),
+    ] {
+        let done = Home::new("memory").run(&["token", url], "").expect(2);
+        assert!(done.stderr.contains(named), "{}", done.stderr);
+        assert!(!done.stderr.contains("hunter2"), "{}", done.stderr);
+    }
 }
 
 #[test]

@@ -39,7 +39,7 @@ fn integer(raw: &[u8]) -> Option<String> {
         let number = text.parse::<f64>().ok()?;
         (number.fract() == 0.0 && number.abs() <= SAFE_INTEGER as f64).then_some(number as i64)
     })?;
-    (whole.abs() <= SAFE_INTEGER).then(|| whole.to_string())
+    (whole.unsigned_abs() <= SAFE_INTEGER.unsigned_abs()).then(|| whole.to_string())
 }
 
 /// The headers that a tool declares.

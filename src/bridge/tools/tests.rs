@@ -82,13 +82,61 @@ fn flags_hide_tools_and_keep_them_from_being_called() {
     assert!(!tools.may_call("get_b") && !tools.may_call("get_secret") && !tools.may_call("list_a"));
 }
 
+/// What `*` means, spelled out.
+fn matches_slowly(glob: &[u8], text: &[u8]) -> bool {
+    match glob.split_first() {
+        None => text.is_empty(),
+        Some((b'*', rest)) => (0..=text.len()).any(|skip| matches_slowly(rest, &text[skip..])),
+        Some((first, rest)) => {
+            text.split_first().is_some_and(|(one, text)| one == first && matches_slowly(rest, text))
+        }
+    }
+}
+
+#[test]
+fn many_stars_and_many_tools_take_no_longer() {
+    let text = "a".repeat(2000);
+    assert!(!glob_matches(format!("{}b", "a*".repeat(500)).as_bytes(), text.as_bytes()));
+    let tools = Tools::new(ToolFilter { ignore: vec!["*".into()], ..Default::default() });
+    let listed = answer(&format!("[{}]", vec![r#"{"name":"a"}"#; 50_000].join(",")));
+    let list = call(r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#);
+    assert_eq!(tools.learn(&list, &listed).as_ref(), Some(answer("[]").text()));
+}
+
+#[test]
+fn a_safe_integer_is_told_from_any_other_number() {
+    let sent = |raw: &str| {
+        let tools = Tools::new(ToolFilter::default());
+        let properties = r#"{"n":{"type":"integer","x-mcp-header":"N"}}"#;
+        tools.learn(&modern_list(), &answer(&format!("[{}]", tool("t", properties))));
+        let text = format!(
+            r#"{{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{{"name":"t","arguments":{{"n":{raw}}},"_meta":{{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}}}}"#
+        );
+        let mut headers = HeaderMap::new();
+        tools.put_param_headers(
+            &Call::read(Message::read(text.into()).unwrap()).unwrap(),
+            &mut headers,
+        );
+        headers.get("mcp-param-n").map(|value| value.to_str().unwrap().to_owned())
+    };
+    assert_eq!(sent("-9007199254740991").as_deref(), Some("-9007199254740991"));
+    for raw in ["9007199254740992", "-9223372036854775808", "1e400", "1.5"] {
+        assert_eq!(sent(raw), None, "{raw}");
+    }
+}
+
 proptest! {
+    #[test]
+    fn a_glob_means_what_it_says(glob in "[ab*]{0,8}", text in "[ab]{0,10}") {
+        let (glob, text) = (glob.as_bytes(), text.as_bytes());
+        prop_assert_eq!(glob_matches(glob, text), matches_slowly(glob, text));
+    }
+
     #[test]
     fn what_remains_of_an_array_is_what_was_not_hidden(hide in prop::collection::vec(any::<bool>(), 0..8)) {
         let text = format!("[ {} ]", (0..hide.len()).map(|n| n.to_string()).collect::<Vec<_>>().join(" , "));
         let ranges: Vec<_> = Items::array(text.as_bytes(), 0).unwrap().map(|item| item.unwrap().value).collect();
-        let hidden: Vec<_> = (0..hide.len()).filter(|&nth| hide[nth]).collect();
-        let rest: Vec<usize> = serde_json::from_slice(&without(text.as_bytes(), &ranges, &hidden)).unwrap();
+        let rest: Vec<usize> = serde_json::from_slice(&without(text.as_bytes(), &ranges, &hide)).unwrap();
         prop_assert_eq!(rest, (0..hide.len()).filter(|&nth| !hide[nth]).collect::<Vec<_>>());
     }
 }

@@ -48,10 +48,21 @@ impl Launch {
 
     /// Starts it with nobody reading its stdout yet.
     pub(crate) fn start_unread(self) -> Bridge {
+        self.spawn(Stdio::piped())
+    }
+
+    /// Starts it with a stderr that the test chooses.
+    pub(crate) fn start_with_stderr(self, stderr: Stdio) -> Bridge {
+        let mut bridge = self.spawn(stderr);
+        bridge.read_on();
+        bridge
+    }
+
+    fn spawn(self, stderr: Stdio) -> Bridge {
         let mut command = self.home.command();
         command.args(&self.args);
         command.envs(self.env.iter().map(|(n, v)| (n, v)));
-        Bridge::spawn(command, self.home)
+        Bridge::spawn(command, self.home, stderr)
     }
 }
 
@@ -88,11 +99,11 @@ impl Bridge {
         Launch::new(home.clone(), url).start()
     }
 
-    fn spawn(mut command: Command, home: Arc<Home>) -> Self {
+    fn spawn(mut command: Command, home: Arc<Home>, stderr: Stdio) -> Self {
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stderr(stderr)
             .spawn()
             .expect("start the bridge");
         let stderr = Arc::new((Mutex::new(Vec::new()), Condvar::new()));
@@ -386,7 +397,7 @@ fn write_from_a_thread(mut stdin: ChildStdin) -> Sender<Vec<u8>> {
 }
 
 fn collect_stderr(child: &mut Child, into: Arc<(Mutex<Vec<u8>>, Condvar)>) {
-    let mut stderr = child.stderr.take().expect("stderr");
+    let Some(mut stderr) = child.stderr.take() else { return };
     thread::spawn(move || {
         let mut chunk = [0; 4096];
         while let Ok(read) = stderr.read(&mut chunk) {

@@ -2,6 +2,7 @@
 //! servers. One topic per file; `support` holds the servers and the client.
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
+mod anew;
 mod arrows;
 mod bad_input;
 mod batch;

@@ -11,6 +11,7 @@ mod concurrency;
 mod credentials;
 mod exit;
 mod flow;
+mod get_stream;
 mod headers;
 #[cfg(target_os = "linux")]
 mod keychain;

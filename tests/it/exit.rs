@@ -4,7 +4,6 @@ use crate::support::bridge::{Bridge, Ended, initialize_params};
 use crate::support::home::Home;
 use crate::support::legacy::{Legacy, Sessions};
 use crate::support::mcp_server::{Port, Server, park};
-use crate::support::modern::{self, Modern};
 use std::time::Duration;
 
 const AT_ONCE: Duration = Duration::from_secs(1);
@@ -239,58 +238,4 @@ fn stdin_eof_while_the_connection_is_being_made() {
     bridge.request("1", "initialize", &initialize_params("2025-11-25"));
     let _held = accepted.join().unwrap();
     gone(bridge);
-}
-
-/// Nobody waits for the answer of a stream that is meant to last: no time of grace. The
-/// machine may be busy, so the best of some attempts counts.
-#[test]
-fn stdin_eof_with_an_open_subscription_has_nothing_to_wait_for() {
-    const ENOUGH: Duration = Duration::from_millis(300);
-    let (handler, parked) = park();
-    let server = Modern::new().on("subscriptions/listen", handler).start();
-    let mut all = Vec::new();
-    for _ in 0..5 {
-        let mut bridge = Bridge::to(&server);
-        bridge.send(modern::request("1", "subscriptions/listen", r#""notifications":{}"#));
-        let mut events = parked.next().wire.events();
-        events.event(r#"{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged"}"#);
-        bridge.message("notifications/subscriptions/acknowledged");
-        let took = gone(bridge).took;
-        if took < ENOUGH {
-            return;
-        }
-        all.push(took);
-    }
-    panic!("{all:?}");
-}
-
-#[test]
-fn cancellations_that_the_remote_does_not_take_hold_up_neither_calls_nor_the_end() {
-    const CALLS: usize = 200;
-    let (call, calls) = park();
-    let (cancel, _cancellations) = park();
-    let server = Legacy::new()
-        .sessions(&Sessions::default())
-        .on("tools/call", move |request, wire| match request.id() {
-            r#""last""# => wire.json(request.result("{}")),
-            _ => call(request, wire),
-        })
-        .on("notifications/cancelled", cancel)
-        .start();
-    let mut bridge = ready(&server);
-    for id in 0..CALLS {
-        bridge.call(&id.to_string());
-    }
-    let held: Vec<_> = (0..CALLS).map(|_| calls.next()).collect();
-    for id in 0..CALLS {
-        bridge.notify("notifications/cancelled", &format!(r#"{{"requestId":{id}}}"#));
-    }
-    server.wait_for("notifications/cancelled");
-    bridge.call(r#""last""#);
-    bridge.result(r#""last""#);
-    bridge.still_serves();
-    drop(held);
-    let ended = gone(bridge);
-    assert!(ended.rest.is_empty(), "{:?}", ended.rest);
-    session_was_ended(&server);
 }

@@ -213,3 +213,20 @@ fn answers_and_notifications_of_the_client_that_nobody_waits_for_do_no_harm() {
     let ended = bridge.finish();
     assert!(ended.rest.is_empty(), "{:?}", ended.rest);
 }
+
+/// The id of a response is the server's own: a refusal that named it would answer the
+/// client's request of the same id.
+#[test]
+fn a_malformed_answer_of_the_client_does_not_answer_its_own_request() {
+    let (handler, parked) = park();
+    let server = Legacy::new().on("tools/call", handler).start();
+    let mut bridge = Bridge::to(&server).ready();
+    bridge.call("1");
+    let call = parked.next();
+    bridge.send(r#"{"jsonrpc":"2.0","id":1}"#);
+    assert_eq!(bridge.refusal()["code"], -32600);
+    call.wire.json(call.request.result("{}"));
+    bridge.result("1");
+    let ended = bridge.finish();
+    assert!(ended.rest.is_empty(), "{:?}", ended.rest);
+}

@@ -194,3 +194,49 @@ fn an_empty_or_broken_batch_is_refused_under_2025_03_26_too() {
     assert!(messages(&mut bridge, 1)[0].contains("-32700"));
     bridge.still_serves();
 }
+
+/// The ids of a batch's answers, in order, each with the code of its error or 0.
+fn outcomes(batch: &str, count: usize) -> Vec<(String, i64)> {
+    let server = Legacy::new().version("2025-03-26").lenient().start();
+    let mut bridge = Bridge::to(&server).ready_as("2025-03-26");
+    bridge.send(batch);
+    let answers = messages(&mut bridge, count);
+    let mut outcomes: Vec<_> = answers
+        .iter()
+        .map(|line| {
+            let code = crate::support::value(line)["error"]["code"].as_i64();
+            (response_id(line).unwrap_or_default(), code.unwrap_or_default())
+        })
+        .collect();
+    outcomes.sort();
+    bridge.still_serves();
+    let ended = bridge.finish();
+    assert!(ended.rest.is_empty(), "{batch}: {:?}", ended.rest);
+    outcomes
+}
+
+fn owned(outcomes: &[(&str, i64)]) -> Vec<(String, i64)> {
+    outcomes.iter().map(|(id, code)| ((*id).to_owned(), *code)).collect()
+}
+
+fn echo(id: u32) -> String {
+    format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"echo"}}}}"#)
+}
+
+#[test]
+fn an_id_that_stands_twice_in_a_batch_costs_only_its_second_request() {
+    let batch = format!("[{},{},{}]", echo(1), echo(2), echo(2));
+    assert_eq!(outcomes(&batch, 3), owned(&[("1", 0), ("2", -32600), ("2", 0)]));
+    let cancelled =
+        r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":4}}"#;
+    let batch = format!("[{cancelled},{},{},{}]", echo(5), echo(5), echo(6));
+    assert_eq!(outcomes(&batch, 3), owned(&[("5", -32600), ("5", 0), ("6", 0)]));
+}
+
+#[test]
+fn an_invalid_element_of_a_batch_costs_only_itself() {
+    let invalid = r#"{"id":12,"method":"tools/call","params":{"name":"echo"}}"#;
+    for batch in [format!("[{},{invalid}]", echo(11)), format!("[{invalid},{}]", echo(11))] {
+        assert_eq!(outcomes(&batch, 2), owned(&[("11", 0), ("12", -32600)]));
+    }
+}

@@ -2,6 +2,7 @@
 //! servers. One topic per file; `support` holds the servers and the client.
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
+mod anew;
 mod arrows;
 mod bad_input;
 mod batch;
@@ -10,6 +11,7 @@ mod concurrency;
 mod credentials;
 mod exit;
 mod flow;
+mod get_stream;
 mod headers;
 #[cfg(target_os = "linux")]
 mod keychain;

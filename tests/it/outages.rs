@@ -170,3 +170,33 @@ fn a_remote_is_found_under_every_name_of_this_machine() {
         bridge.result("1");
     }
 }
+
+#[test]
+fn cancellations_that_the_remote_does_not_take_hold_up_neither_calls_nor_the_end() {
+    const CALLS: usize = 200;
+    let (call, calls) = park();
+    let (cancel, _cancellations) = park();
+    let server = Legacy::new()
+        .on("tools/call", move |request, wire| match request.id() {
+            r#""last""# => wire.json(request.result("{}")),
+            _ => call(request, wire),
+        })
+        .on("notifications/cancelled", cancel)
+        .start();
+    let mut bridge = Bridge::to(&server).ready();
+    for id in 0..CALLS {
+        bridge.call(&id.to_string());
+    }
+    let held: Vec<_> = (0..CALLS).map(|_| calls.next()).collect();
+    for id in 0..CALLS {
+        bridge.notify("notifications/cancelled", &format!(r#"{{"requestId":{id}}}"#));
+    }
+    server.wait_for("notifications/cancelled");
+    bridge.call(r#""last""#);
+    bridge.result(r#""last""#);
+    bridge.still_serves();
+    drop(held);
+    let ended = bridge.finish();
+    assert!(ended.took < Duration::from_secs(1), "{:?}", ended.took);
+    assert!(ended.rest.is_empty(), "{:?}", ended.rest);
+}

@@ -1,9 +1,9 @@
 //! What to say of a command line that makes no sense: never a value of it, because a client
 //! that splits arguments at spaces may have put a secret anywhere.
 
-use super::{COMMANDS, Cli, Command};
-use clap::Parser;
+use super::{Cli, Command};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{CommandFactory, Parser};
 use std::ffi::OsString;
 
 /// Flags whose values are no secrets.
@@ -63,9 +63,8 @@ pub fn parse(arguments: &[OsString]) -> Result<Command, Stop> {
         hints.push(format!("there is {flag}"));
     }
     let first = arguments.get(1).map(|first| first.to_string_lossy()).unwrap_or_default();
-    let verb = COMMANDS.iter().find(|verb| **verb == first);
-    hints.push(match verb {
-        Some(verb) => format!("keyferry {verb} --help"),
+    hints.push(match Cli::command().find_subcommand(&*first) {
+        Some(verb) => format!("keyferry {} --help", verb.get_name()),
         None => "keyferry --help".to_owned(),
     });
     Err(Stop::Misused(Misuse { message: message(&error), hints }))

@@ -229,13 +229,12 @@ mod full_stderr {
             let launch = Home::new("memory").launch(&server.url());
             let mut bridge =
                 launch.args(&["--log-level", "trace"]).start_with_stderr(stderr).ready();
-            // More lines than may wait.
-            for id in 0..500 {
-                bridge.send("nonsense");
-                bridge.refusal();
-                bridge.call(&id.to_string());
-                bridge.result(&id.to_string());
+            // Each is worth a line in the log: more lines than may wait.
+            for _ in 0..1500 {
+                bridge.send(r#"{"jsonrpc":"2.0","id":"never asked","result":{}}"#);
             }
+            bridge.call("1");
+            bridge.result("1");
             if how == "signal" {
                 let pid = Pid::from_raw(bridge.pid().cast_signed()).expect("a pid");
                 kill_process(pid, Signal::TERM).expect("send the signal");

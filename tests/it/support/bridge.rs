@@ -52,6 +52,7 @@ impl Launch {
     }
 
     /// Starts it with a stderr that the test chooses.
+    #[cfg(unix)]
     pub(crate) fn start_with_stderr(self, stderr: Stdio) -> Bridge {
         let mut bridge = self.spawn(stderr);
         bridge.read_on();

@@ -185,6 +185,9 @@ pub struct LoginArgs {
     /// Store it without asking the remote
     #[arg(long)]
     pub no_verify: bool,
+    /// Sign in anew; for the kinds so far a login always replaces what is stored
+    #[arg(long)]
+    pub force: bool,
 }
 
 #[derive(Debug, Args)]

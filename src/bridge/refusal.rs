@@ -63,11 +63,6 @@ impl Bridge {
         let why = self.clean(&failure.to_string());
         match failure {
             SendFailure::Unreachable(_) | SendFailure::Client(_) => {
-                let hint = if why.contains("certificate") {
-                    "if a company or your own authority signed it, name its root: --ca-cert FILE.pem"
-                } else {
-                    "check the URL, the network and the proxy settings, then try again"
-                };
                 BridgeError::new(UNREACHABLE, format!("cannot reach {remote}: {why}"))
                     .with_hint(hint)
             }

@@ -148,7 +148,8 @@ impl Probe<'_> {
             match failure {
                 SendFailure::Redirected { .. } => self.wrong_credential(message),
                 _ => Failure::new(Exit::Network, message)
-                    .hint("check the URL and the network, or store it without asking: --no-verify"),
+                    .hint(failure.advice())
+                    .hint("to store it without asking the remote: --no-verify"),
             }
         })?;
         if reply.status == 401 || reply.status == 403 {

@@ -64,6 +64,21 @@ pub enum SendFailure {
     Client(#[from] ClientError),
 }
 
+impl SendFailure {
+    /// What a person can do about a connection that could not be made.
+    pub fn advice(&self) -> &'static str {
+        match self {
+            Self::Client(ClientError::CaCert { .. }) => {
+                "check the path of --ca-cert; it is a PEM file"
+            }
+            other if other.to_string().contains("certificate") => {
+                "if a company or your own authority signed it, name its root: --ca-cert FILE.pem"
+            }
+            _ => "check the URL, the network and the proxy settings, then try again",
+        }
+    }
+}
+
 /// Why a body ended before it was complete.
 #[derive(Debug, thiserror::Error)]
 pub enum Lost {

@@ -64,7 +64,7 @@ impl Bridge {
         match failure {
             SendFailure::Unreachable(_) | SendFailure::Client(_) => {
                 BridgeError::new(UNREACHABLE, format!("cannot reach {remote}: {why}"))
-                    .with_hint(hint)
+                    .with_hint(failure.advice())
             }
             SendFailure::Broken(_) => BridgeError::new(
                 CLOSED,

@@ -4,6 +4,7 @@ use crate::support::PATIENCE;
 use crate::support::bridge::{Bridge, response_id};
 use crate::support::mcp_server::park;
 use crate::support::modern::{META, Modern, VERSION, request};
+use std::time::Duration;
 
 const CALL: &str = r#""name":"echo","arguments":{}"#;
 
@@ -225,7 +226,7 @@ fn stdin_eof_ends_modern_streams() {
 /// machine may be busy, so the best of some attempts counts.
 #[test]
 fn stdin_eof_with_an_open_subscription_has_nothing_to_wait_for() {
-    const ENOUGH: std::time::Duration = std::time::Duration::from_millis(300);
+    const ENOUGH: Duration = Duration::from_millis(300);
     let (handler, parked) = park();
     let server = Modern::new().on("subscriptions/listen", handler).start();
     let mut all = Vec::new();

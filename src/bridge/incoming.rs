@@ -202,23 +202,21 @@ impl Bridge {
         self.session.forget_settings();
         self.session.set_listener(None);
         if let Some(before) = self.session.establish(initialize, answer, headers) {
-            let bridge = self.clone();
-            tokio::spawn(async move { bridge.delete(&before).await });
+            self.delete_soon(before);
         }
     }
 
     fn take_response(self: &Arc<Self>, message: Message) {
         let id = message.id().unwrap_or_default();
-        if !self.session.may_answer(&id) {
+        let Some(session) = self.session.answerable(&id) else {
             tracing::debug!("an answer to a request that is not (or no longer) open is dropped");
             return;
-        }
+        };
         let bridge = self.clone();
         let held = self.notes.hold(message.text().len());
         tokio::spawn(async move {
             let _held = held;
             drop(bridge.gate.read().await);
-            let session = bridge.session.snapshot();
             let told = bridge.tell(message.text().clone(), &session).await;
             bridge.log_refusal("an answer", told);
         });

@@ -41,6 +41,9 @@ impl Bridge {
             return Err(one.failure.clone());
         }
         let outcome = self.begin_anew(lost).await.map_err(|failure| self.not_begun(failure));
+        if let Some(of_no_use) = self.session.abandon() {
+            self.delete_soon(of_no_use);
+        }
         *last = match &outcome {
             Ok(()) => None,
             Err(failure) => {
@@ -60,15 +63,16 @@ impl Bridge {
             return Err(Failure::Remote(Box::new(answer)));
         }
         let fresh = Snapshot::new(lost + 1, &answer, &headers);
+        self.session.form(&fresh);
         let initialized =
             Bytes::from_static(br#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#);
         self.tell(initialized, &fresh).await?;
         if tokio::time::timeout(SETTINGS, self.say_again(&fresh)).await.is_err() {
             tracing::warn!("the new session takes too long over the client's settings");
         }
-        if !self.session.replace(lost, fresh.clone()) {
+        if let Some(of_no_use) = self.session.succeed(lost) {
             // The client has shaken hands by itself in the meantime.
-            self.delete(&fresh).await;
+            self.delete_soon(of_no_use);
             return Ok(());
         }
         self.listen();

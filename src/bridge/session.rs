@@ -31,6 +31,8 @@ pub(super) struct Session {
 #[derive(Default)]
 struct State {
     now: Snapshot,
+    /// The successor of a lost session, until its handshake is done.
+    forming: Option<Snapshot>,
     /// The client's own `initialize`, to begin again with.
     initialize: Option<Message>,
     log_level: Option<Message>,
@@ -107,14 +109,26 @@ impl Session {
         before.id.is_some().then_some(before)
     }
 
-    /// The session of epoch `lost` has a successor; false if it has another one already.
-    pub(super) fn replace(&self, lost: u64, fresh: Snapshot) -> bool {
+    /// The successor of a lost session: the server may ask in it already.
+    pub(super) fn form(&self, fresh: &Snapshot) {
+        self.lock().forming = Some(fresh.clone());
+    }
+
+    /// The session of epoch `lost` has the successor that was formed. Returns the successor
+    /// if it is of no use, because there is another one already.
+    pub(super) fn succeed(&self, lost: u64) -> Option<Snapshot> {
         let mut state = self.lock();
-        let still_lost = state.now.epoch == lost;
-        if still_lost {
-            state.become_session(fresh);
+        let fresh = state.forming.take()?;
+        if state.now.epoch != lost {
+            return Some(fresh);
         }
-        still_lost
+        state.become_session(fresh);
+        None
+    }
+
+    /// The successor came to nothing: returns it, if it was formed.
+    pub(super) fn abandon(&self) -> Option<Snapshot> {
+        self.lock().forming.take()
     }
 
     /// The client sent a request.
@@ -182,11 +196,12 @@ impl Session {
         state.server_requests.insert(IdKey::of(id), epoch);
     }
 
-    /// The client answers: true if the session in which it was asked is still there.
-    pub(super) fn may_answer(&self, id: &Bytes) -> bool {
+    /// The client answers: the session in which it was asked, if that is still there.
+    pub(super) fn answerable(&self, id: &Bytes) -> Option<Snapshot> {
         let mut state = self.lock();
-        let asked = state.server_requests.remove(&IdKey::of(id));
-        asked.is_some_and(|epoch| epoch == state.now.epoch)
+        let epoch = state.server_requests.remove(&IdKey::of(id))?;
+        let sessions = [Some(&state.now), state.forming.as_ref()];
+        sessions.into_iter().flatten().find(|session| session.epoch == epoch).cloned()
     }
 
     /// The task that reads the GET stream; the one before ends.
@@ -232,10 +247,10 @@ mod tests {
         let id = Bytes::from_static(b"7");
         assert!(begin(&session, "a").is_none());
         session.asked(&id, session.snapshot().epoch);
-        assert!(session.may_answer(&id) && !session.may_answer(&id));
+        assert!(session.answerable(&id).is_some() && session.answerable(&id).is_none());
         session.asked(&id, session.snapshot().epoch);
         assert_eq!(begin(&session, "b").unwrap().id.unwrap(), "a");
-        assert!(!session.may_answer(&id));
+        assert!(session.answerable(&id).is_none());
         assert!(session.snapshot().has_batches());
     }
 

@@ -5,6 +5,7 @@ use super::refusal::CLOSED;
 use super::session::Snapshot;
 use crate::jsonrpc::{BridgeError, error_response};
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 
@@ -12,6 +13,8 @@ use tokio::task::JoinHandle;
 const GRACE: Duration = Duration::from_millis(450);
 /// How long the remote may take to hear that the session ends.
 const GOODBYE: Duration = Duration::from_millis(250);
+/// How long it may take to hear that one of several sessions ends.
+const DELETE: Duration = Duration::from_secs(30);
 /// How long the client may take to read the last lines.
 const LAST_LINES: Duration = Duration::from_millis(100);
 
@@ -113,9 +116,19 @@ impl Bridge {
         }
     }
 
+    /// Ends a session at the remote that is of no use any more, in its own time.
+    pub(super) fn delete_soon(self: &Arc<Self>, session: Snapshot) {
+        let bridge = self.clone();
+        tokio::spawn(async move {
+            let _ = tokio::time::timeout(DELETE, bridge.delete(&session)).await;
+        });
+    }
+
     /// Ends a session at the remote; 405 is fine, and so is any other answer.
     pub(super) async fn delete(&self, session: &Snapshot) {
-        let Some(credential) = self.authorization.known() else { return };
+        let Some(credential) = self.authorization.known().filter(|_| session.id.is_some()) else {
+            return;
+        };
         let mut headers = credential.headers.clone();
         session.put_headers(&mut headers);
         let _ = self.remote.delete(headers).await;

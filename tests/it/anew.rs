@@ -149,3 +149,31 @@ fn sessions_that_do_not_last_are_not_begun_anew_for_ever() {
     bridge.call("1");
     bridge.result("1");
 }
+
+/// What the server asks before it acknowledges a setting is asked in the new session.
+#[test]
+fn what_the_server_asks_while_settings_are_said_again_is_answered() {
+    let (handler, subscribe) = park();
+    let sessions = Sessions::default();
+    let server = Legacy::new().sessions(&sessions).on("resources/subscribe", handler).start();
+    let mut bridge = Bridge::to(&server).ready();
+    server.wait_for("GET");
+    bridge.request("1", "resources/subscribe", r#"{"uri":"a:1"}"#);
+    let first = subscribe.next();
+    let result = first.request.result("{}");
+    first.wire.json(result);
+    bridge.result("1");
+    sessions.expire();
+    bridge.call("2");
+    let again = subscribe.next();
+    let result = again.request.result("{}");
+    let mut events = again.wire.events();
+    events.event(r#"{"jsonrpc":"2.0","id":"s1","method":"roots/list"}"#);
+    bridge.message("roots/list");
+    bridge.send(r#"{"jsonrpc":"2.0","id":"s1","result":{"roots":[]}}"#);
+    let told = server.wait_for("response");
+    assert_eq!(told.header("mcp-session-id"), Some("session-2"));
+    events.event(result);
+    events.end();
+    bridge.result("2");
+}

@@ -1,5 +1,9 @@
 //! The one place an HTTP client is built: TLS, proxy, timeouts, redirects, cookies.
 
+mod addresses;
+
+pub use addresses::Reach;
+
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, ClientBuilder};
 use std::net::{IpAddr, Ipv4Addr};

@@ -32,6 +32,7 @@ pub mod failure;
 pub mod http;
 pub mod jsonrpc;
 pub mod logging;
+pub mod oauth;
 pub mod secret;
 pub mod transport;
 pub mod vault;

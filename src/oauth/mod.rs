@@ -1,0 +1,7 @@
+//! OAuth 2.1 for MCP: from a challenge to a token set, and what becomes of it.
+//!
+//! Knows no vault, no stdio and no environment; what it learns it returns.
+
+mod web;
+
+pub use web::{Answer, Web, WebError};

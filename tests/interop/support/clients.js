@@ -8,7 +8,7 @@ import assert from 'node:assert/strict';
 import { direct, home, launch } from './bridge.js';
 import { DEADLINE_MS, Seen, within } from './waiting.js';
 
-const SDK = {
+export const SDK = {
   v1: { Client: ClientV1, Stdio: StdioV1, Http: HttpV1 },
   v2: { Client: ClientV2, Stdio: StdioV2, Http: HttpV2 },
 };

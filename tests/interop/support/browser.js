@@ -2,10 +2,11 @@
 // the test, which then does what a person would: follows redirects, fills in forms, keeps cookies.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { createServer } from 'node:http';
 import { chmodSync, writeFileSync } from 'node:fs';
+import { createServer, request } from 'node:http';
 import { join } from 'node:path';
-import { Seen } from './waiting.js';
+import { text } from 'node:stream/consumers';
+import { DEADLINE_MS, Seen } from './waiting.js';
 
 /**
  * `command` is a value for BROWSER, a program in the directory `where`. Each link opened with it is
@@ -60,35 +61,38 @@ const attributes = (tag) =>
     ([, name, ...values]) => [name.toLowerCase(), unescape(values.find((value) => value !== undefined) ?? '')],
   ));
 
+/** One request of a browser that goes to another page; fetch would say that it is a script. */
+async function load(url, form, cookie) {
+  const headers = { accept: 'text/html,*/*;q=0.8', 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document' };
+  if (cookie) headers.cookie = cookie;
+  if (form) headers['content-type'] = 'application/x-www-form-urlencoded';
+  const asked = request(url, { method: form ? 'POST' : 'GET', headers, agent: false, signal: AbortSignal.timeout(DEADLINE_MS) });
+  asked.end(form?.toString());
+  const [response] = await once(asked, 'response');
+  return { status: response.statusCode, headers: response.headers, text: await text(response) };
+}
+
 /** One browser profile: cookies per host and port, and the page it is on. */
 export class Window {
   #cookies = new Map();
   /** Every address it was at, redirects included. */
   history = [];
 
-  async open(url, init = {}) {
-    let next = { url: new URL(url), init };
+  /** A GET, or a POST of this form. */
+  async open(url, form) {
+    let next = { url: new URL(url), form };
     for (let hop = 0; hop < 20; hop++) {
       this.history.push(next.url.href);
       const jar = this.#jar(next.url);
       const cookie = [...jar].map(([name, value]) => `${name}=${value}`).join('; ');
-      const response = await fetch(next.url, {
-        ...next.init,
-        redirect: 'manual',
-        headers: { accept: 'text/html,*/*', ...next.init.headers, ...(cookie && { cookie }) },
-        signal: AbortSignal.timeout(20_000),
-      });
-      for (const line of response.headers.getSetCookie()) {
+      const { status, headers, text } = await load(next.url, next.form, cookie);
+      for (const line of headers['set-cookie'] ?? []) {
         const [, name, value] = /^\s*([^=;]+)=([^;]*)/.exec(line);
         if (/;\s*(max-age=0|expires=thu, 01 jan 1970)/i.test(line)) jar.delete(name);
         else jar.set(name, value);
       }
-      const location = response.headers.get('location');
-      const text = await response.text();
-      if (!location || response.status < 300 || response.status > 399) {
-        return { url: next.url, status: response.status, headers: response.headers, text, window: this };
-      }
-      next = { url: new URL(location, next.url), init: {} };
+      if (!headers.location || status < 300 || status > 399) return { url: next.url, status, headers, text };
+      next = { url: new URL(headers.location, next.url) };
     }
     throw new Error(`redirects without end: ${this.history.join(' ')}`);
   }
@@ -112,7 +116,7 @@ export class Window {
     }
     for (const [name, value] of Object.entries(fields)) filled.set(name, value);
     const target = new URL(action, page.url);
-    if (method.toLowerCase() === 'post') return this.open(target, { method: 'POST', body: filled });
+    if (method.toLowerCase() === 'post') return this.open(target, filled);
     target.search = filled;
     return this.open(target);
   }

@@ -9,9 +9,8 @@ import { connect, textOf } from './clients.js';
  */
 export async function person(t, act) {
   const where = home();
-  const window = new Window();
-  const person = { act };
-  const browser = await startBrowser(where, async (link) => person.act(window, await window.open(link)));
+  const person = { act, window: new Window() };
+  const browser = await startBrowser(where, async (link) => person.act(person.window, await person.window.open(link)));
   t.after(async () => {
     await browser.stop();
     if (browser.faults.length) throw browser.faults[0];
@@ -19,7 +18,6 @@ export async function person(t, act) {
   const env = { BROWSER: browser.command };
   return Object.assign(person, {
     where,
-    window,
     links: browser.links,
     visits: browser.visits,
     /** Launches keyferry for this address. */

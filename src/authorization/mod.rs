@@ -3,9 +3,13 @@
 
 mod record;
 mod remote;
+mod seen;
+mod sign_in;
 
 pub use record::{ApiKeyRecord, Kind, KindError, header as record_header};
 pub use remote::{Remote, RemoteError};
+pub use seen::Seen;
+pub use sign_in::{Cause, Link, Need, SignIn};
 
 use crate::credential::api_key::{KeyError, Placement};
 use crate::secret::{Redactor, Secret};
@@ -68,8 +72,21 @@ pub enum AuthorizationError {
     /// A person has to teach the vault first.
     #[error("{message}")]
     SignInNeeded { message: String, hint: String },
+    /// A person has to sign in with OAuth: [`Authorization::sign_in`] begins that.
+    #[error("{}", .0.message)]
+    Person(Need),
+    /// The authorization server cannot be asked now; nothing was changed.
+    #[error("{message}")]
+    Unavailable { message: String },
     #[error("{0}")]
     Vault(#[from] VaultError),
+}
+
+/// How the remote refused a request: 401 or 403, with its headers.
+#[derive(Debug, Clone, Copy)]
+pub struct Refusal<'a> {
+    pub status: u16,
+    pub headers: &'a HeaderMap,
 }
 
 /// Gives out credentials for one remote and account.
@@ -135,13 +152,15 @@ impl Authorization {
         self.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The remote refused `sent` with 401 or 403: another credential, if there is one by now.
+    /// The remote refused `sent`: another credential, if there is one by now.
     ///
     /// # Errors
-    /// [`AuthorizationError::SignInNeeded`] if what was refused is still all there is.
+    /// [`AuthorizationError::SignInNeeded`] if what was refused is still all there is,
+    /// [`AuthorizationError::Person`] where a sign-in with OAuth helps.
     pub async fn after_refusal(
         &self,
         sent: &Credential,
+        _refusal: Refusal<'_>,
     ) -> Result<Arc<Credential>, AuthorizationError> {
         let fresh = self.load().await?;
         if fresh.headers == sent.headers { Err(self.refused(sent.origin)) } else { Ok(fresh) }

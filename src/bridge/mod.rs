@@ -49,7 +49,7 @@ type Note = (call::Call, intake::Held);
 /// What a bridge is made of.
 pub struct Settings {
     pub remote: StreamableHttp,
-    pub authorization: Authorization,
+    pub authorization: Arc<Authorization>,
     pub tools: ToolFilter,
     /// How long a request may take; none by default, as the client has its own limit.
     pub timeout: Option<Duration>,
@@ -60,7 +60,7 @@ pub struct Settings {
 /// What the parts of a running bridge share.
 struct Bridge {
     remote: StreamableHttp,
-    authorization: Authorization,
+    authorization: Arc<Authorization>,
     outbox: Outbox,
     pending: Pending,
     session: Session,

@@ -1,7 +1,7 @@
 //! What goes wrong between here and the remote, as JSON-RPC errors a person can act on.
 
 use super::Bridge;
-use crate::authorization::{AuthorizationError, Credential};
+use crate::authorization::{AuthorizationError, Credential, Refusal};
 use crate::jsonrpc::{BridgeError, Kind, Message};
 use crate::transport::{Lost, Reply, SendFailure};
 use bytes::Bytes;
@@ -50,6 +50,13 @@ impl Bridge {
         match error {
             AuthorizationError::SignInNeeded { message, hint } => {
                 BridgeError::new(SIGN_IN_NEEDED, self.clean(message)).with_hint(hint.clone())
+            }
+            AuthorizationError::Person(need) => {
+                BridgeError::new(SIGN_IN_NEEDED, self.clean(&need.message))
+                    .with_hint(need.hint.clone())
+            }
+            AuthorizationError::Unavailable { message } => {
+                BridgeError::new(UNREACHABLE, self.clean(message))
             }
             AuthorizationError::Vault(error) => {
                 BridgeError::new(VAULT, self.clean(&error.to_string())).with_hint(error.hint())
@@ -129,8 +136,10 @@ impl Bridge {
         sent: &Credential,
     ) -> Result<Arc<Credential>, Failure> {
         let status = reply.status.as_u16();
+        let headers = reply.headers;
         let body = reply.body.refusal().await;
-        let error = match self.authorization.after_refusal(sent).await {
+        let refusal = Refusal { status, headers: &headers };
+        let error = match self.authorization.after_refusal(sent, refusal).await {
             Ok(fresh) => return Ok(fresh),
             Err(error) => error,
         };

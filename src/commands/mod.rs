@@ -72,6 +72,10 @@ impl From<AuthorizationError> for Failure {
             AuthorizationError::SignInNeeded { message, hint } => {
                 Self::new(Exit::SignInNeeded, message).hint(hint)
             }
+            AuthorizationError::Person(need) => {
+                Self::new(Exit::SignInNeeded, need.message).hint(need.hint)
+            }
+            AuthorizationError::Unavailable { message } => Self::new(Exit::Network, message),
             AuthorizationError::Vault(error) => error.into(),
         }
     }

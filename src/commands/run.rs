@@ -52,7 +52,13 @@ fn settings(args: &RunArgs) -> Result<Settings, (i32, Failure)> {
             args.max_message,
             config::positive(args.network.headers_timeout),
         ),
-        authorization: Authorization::new(Vault::new(vault), remote, plan, redactor, KEYCHAIN),
+        authorization: Arc::new(Authorization::new(
+            Vault::new(vault),
+            remote,
+            plan,
+            redactor,
+            KEYCHAIN,
+        )),
         tools: ToolFilter {
             allow: args.allow_tool.clone(),
             ignore: args.ignore_tool.clone(),

@@ -184,6 +184,7 @@ pub fn client(args: &NetworkArgs, remote: &Remote) -> ClientSettings {
         body_timeout: positive(args.body_timeout),
         ipv4_only: args.ipv4,
         cookies: !args.disable_cookies,
+        addresses: None,
     }
 }
 

@@ -2,6 +2,11 @@
 //!
 //! Knows no vault, no stdio and no environment; what it learns it returns.
 
+pub mod cache;
+pub mod challenge;
+pub mod discovery;
+pub mod metadata;
 mod web;
 
+pub use challenge::Challenge;
 pub use web::{Answer, Web, WebError};

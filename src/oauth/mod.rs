@@ -2,6 +2,18 @@
 //!
 //! Knows no vault, no stdio and no environment; what it learns it returns.
 
+pub mod authorization_request;
+pub mod client;
+pub mod device;
+mod encoding;
+pub mod identity;
+pub mod registration;
+mod response;
+pub mod revocation;
+#[cfg(test)]
+mod scripted;
+pub mod token;
 mod web;
 
+pub use response::{ErrorResponse, Unavailable};
 pub use web::{Answer, Web, WebError};

@@ -2,11 +2,25 @@
 //!
 //! Knows no vault, no stdio and no environment; what it learns it returns.
 
+pub mod authorization_request;
 pub mod cache;
 pub mod challenge;
+pub mod client;
+pub mod device;
 pub mod discovery;
+mod encoding;
+pub mod identity;
 pub mod metadata;
+pub mod registration;
+mod response;
+pub mod revocation;
+#[cfg(test)]
+mod scripted;
+pub mod token;
 mod web;
 
 pub use challenge::Challenge;
+pub use client::Client;
+pub use response::{ErrorResponse, Unavailable};
+pub use token::{TokenError, TokenSet};
 pub use web::{Answer, Web, WebError};

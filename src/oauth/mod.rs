@@ -2,6 +2,9 @@
 //!
 //! Knows no vault, no stdio and no environment; what it learns it returns.
 
+pub mod browser;
+mod page;
+pub mod redirect;
 mod web;
 
 pub use web::{Answer, Web, WebError};

@@ -23,7 +23,7 @@ impl BrowserUrl {
 pub fn check(url: &str, allow_http: bool) -> Result<BrowserUrl, BrowserError> {
     // The parser would drop these, and the meaning with them.
     let url = url.replace('\t', "%09").replace('\n', "%0A").replace('\r', "%0D");
-    let mut url = Url::parse(&url).map_err(|_| BrowserError::Refused("it is none"))?;
+    let mut url = Url::parse(&url).map_err(|_| BrowserError::Refused("it is not valid"))?;
     match url.scheme() {
         "https" => {}
         "http" if is_loopback(&url) || allow_http => {}

@@ -2,7 +2,8 @@
 
 mod address;
 mod surroundings;
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests;
 
 pub use address::{BrowserUrl, check};

@@ -115,7 +115,7 @@ impl Reply {
         let why = match miss {
             Miss::Malformed(why) => format!("What came back cannot be used: {why}."),
             Miss::Rejected => "What came back is not from the authorization server that was \
-                               asked (`iss`)."
+                               asked (iss)."
                 .into(),
             Miss::Repeated => {
                 let text = vec![
@@ -131,8 +131,8 @@ impl Reply {
         tracing::debug!(why, "a request to the redirect URI is not the answer");
         let text = vec![
             why.as_str(),
-            "The sign-in still waits. Finish it in the tab where you began, or open the \
-             newest link that your MCP client shows.",
+            "It changes nothing about the sign-in. Go on in the tab where you began, or open \
+             the newest link that your MCP client shows.",
         ];
         let heading = "Not the answer to this sign-in";
         let page = Page { mark: Mark::Failure, heading, facts: vec![], text };

@@ -51,20 +51,20 @@ impl Sockets {
     }
 
     fn bind_to_any(needs_v6: bool) -> Result<(Self, u16), BindError> {
-        let mut last = Self::bind_to(0, needs_v6);
-        for _ in 1..ATTEMPTS {
-            if !matches!(last, Err(BindError::Taken(_))) {
-                return last;
+        for _ in 0..ATTEMPTS {
+            match Self::bind_to(0, needs_v6) {
+                Err(BindError::Taken(_)) => {}
+                held => return held,
             }
-            last = Self::bind_to(0, needs_v6);
         }
-        last
+        Err(BindError::Unavailable(ErrorKind::AddrInUse.into()))
     }
 
     fn bind_to(port: u16, needs_v6: bool) -> Result<(Self, u16), BindError> {
         let sort = |error: Error| match error.kind() {
-            // Windows denies what another program holds exclusively, or has reserved.
-            ErrorKind::AddrInUse | ErrorKind::PermissionDenied => BindError::Taken(port),
+            ErrorKind::AddrInUse => BindError::Taken(port),
+            // What another program holds exclusively, or has reserved.
+            ErrorKind::PermissionDenied if cfg!(windows) => BindError::Taken(port),
             _ => BindError::Unavailable(error),
         };
         let v4 = listen((Ipv4Addr::LOCALHOST, port).into()).map_err(sort)?;

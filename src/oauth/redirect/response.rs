@@ -24,9 +24,9 @@ pub struct ErrorResponse {
 /// Why a query is no answer to this authorization request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
-    #[error("it does not belong to this sign-in (`state`)")]
+    #[error("it does not belong to this sign-in (state)")]
     State,
-    #[error("it names more than one issuer (`iss`)")]
+    #[error("it names more than one issuer (iss)")]
     Issuer,
     #[error("it holds neither exactly one code nor exactly one error")]
     Result,

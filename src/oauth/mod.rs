@@ -3,6 +3,7 @@
 //! Knows no vault, no stdio and no environment; what it learns it returns.
 
 pub mod authorization_request;
+pub mod browser;
 pub mod cache;
 pub mod challenge;
 pub mod client;
@@ -11,6 +12,8 @@ pub mod discovery;
 mod encoding;
 pub mod identity;
 pub mod metadata;
+mod page;
+pub mod redirect;
 pub mod registration;
 mod response;
 pub mod revocation;

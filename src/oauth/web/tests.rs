@@ -259,7 +259,7 @@ async fn a_body_without_end_is_given_up() {
 async fn documents_are_kept_until_they_are_forgotten_or_a_request_fails() {
     let site = Site::start().await;
     let web = web(&site.origin, &[]);
-    site.answer("/a", 200, "", "a");
+    site.answer("/a", 200, "cache-control: max-age=60\r\n", "a");
     site.answer("/once", 200, "cache-control: no-store\r\n", "b");
     for _ in 0..2 {
         assert_eq!(web.document(&site.url("/a")).await.unwrap().body.expose(), b"a");

@@ -1,12 +1,10 @@
 //! Metadata documents, kept in memory for as long as their servers allow (RFC 9111 section 4.2).
 
-use reqwest::header::{AGE, CACHE_CONTROL, EXPIRES, HeaderMap, PRAGMA};
+use reqwest::header::{AGE, CACHE_CONTROL, HeaderMap};
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// For documents whose server says nothing: enough for one sign-in.
-const DEFAULT: Duration = Duration::from_secs(5 * 60);
 /// Metadata changes when a server is moved; nobody waits longer for that.
 const LONGEST: Duration = Duration::from_secs(60 * 60);
 /// More documents than one remote and its authorization servers have.
@@ -43,13 +41,15 @@ impl Cache {
     }
 }
 
-/// How long a document may be used; None: once only. `Expires` without `max-age` is not worth
-/// a reader of dates: such a document is asked for again.
+/// How long a document may be used; None: once only.
+///
+/// Only `max-age` counts. A document without it is asked for again, because a remote may have
+/// moved to another authorization server; `Expires` alone is not worth a reader of dates.
 fn freshness(headers: &HeaderMap) -> Option<Duration> {
     let control: Vec<_> =
         headers.get_all(CACHE_CONTROL).iter().filter_map(|value| value.to_str().ok()).collect();
     let control = control.join(",").to_ascii_lowercase();
-    let mut max_age = None;
+    let mut max_age: Option<u64> = None;
     for directive in control.split(',') {
         let (name, value) = directive.split_once('=').unwrap_or((directive, ""));
         match name.trim() {
@@ -59,14 +59,8 @@ fn freshness(headers: &HeaderMap) -> Option<Duration> {
             _ => {}
         }
     }
-    let fresh = match max_age {
-        Some(seconds) => {
-            let age = headers.get(AGE).and_then(|age| age.to_str().ok()?.trim().parse().ok());
-            Duration::from_secs(u64::saturating_sub(seconds, age.unwrap_or(0)))
-        }
-        None if headers.contains_key(EXPIRES) || headers.contains_key(PRAGMA) => return None,
-        None => DEFAULT,
-    };
+    let age = headers.get(AGE).and_then(|age| age.to_str().ok()?.trim().parse().ok());
+    let fresh = Duration::from_secs(max_age?.saturating_sub(age.unwrap_or(0)));
     (!fresh.is_zero()).then(|| fresh.min(LONGEST))
 }
 
@@ -86,7 +80,7 @@ mod tests {
     #[test]
     fn documents_are_kept_as_their_headers_say() {
         for (text, seconds) in [
-            ("", Some(300)),
+            ("", None),
             ("cache-control: public, Max-Age=60", Some(60)),
             ("cache-control: max-age=60\nage: 20", Some(40)),
             ("cache-control: max-age=60\nage: 90", None),
@@ -96,9 +90,8 @@ mod tests {
             ("cache-control: max-age=60, no-store", None),
             ("cache-control: no-cache=\"x\"", None),
             ("cache-control: max-age=0", None),
-            ("cache-control: public", Some(300)),
+            ("cache-control: public", None),
             ("expires: Thu, 01 Jan 2099 00:00:00 GMT", None),
-            ("pragma: no-cache", None),
         ] {
             assert_eq!(freshness(&headers(text)).map(|fresh| fresh.as_secs()), seconds, "{text}");
         }

@@ -38,6 +38,7 @@ pub struct Web {
     /// For http and https on this machine, and for all else.
     clients: [ClientCell; 3],
     policy: AddressPolicy,
+    patience: Duration,
     /// Of the remote, and when it was found.
     reach: Mutex<Option<(Reach, Instant)>>,
     cache: Cache,
@@ -89,8 +90,8 @@ impl Web {
             })
         };
         let clients = [cell(false, true), cell(true, true), cell(true, false)];
-        let reach = Mutex::default();
-        Self { remote, allow_http, named, clients, policy, reach, cache: Cache::default() }
+        let (patience, reach, cache) = (PATIENCE, Mutex::default(), Cache::default());
+        Self { remote, allow_http, named, clients, policy, patience, reach, cache }
     }
 
     /// GETs a document; a few redirects on the same origin are followed.
@@ -100,7 +101,8 @@ impl Web {
     pub async fn get(&self, url: &str) -> Result<Answer, WebError> {
         let url = self.checked(url).await?;
         let host = host(&url);
-        timeout(PATIENCE, self.follow(url)).await.unwrap_or_else(|_| Err(too_slow(host)))
+        let answer = timeout(self.patience, self.follow(url)).await;
+        answer.unwrap_or_else(|_| Err(self.too_slow(host)))
     }
 
     /// GETs a document as [`Self::get`] does, or takes it from the cache while it is fresh.
@@ -143,7 +145,8 @@ impl Web {
             }
             answer(response, &url).await
         };
-        timeout(PATIENCE, exchange).await.unwrap_or_else(|_| Err(too_slow(host(&url))))
+        let answer = timeout(self.patience, exchange).await;
+        answer.unwrap_or_else(|_| Err(self.too_slow(host(&url))))
     }
 
     /// POSTs a form (RFC 6749 appendix B) or JSON, as `content` says; no redirect is followed.
@@ -244,6 +247,10 @@ impl Web {
             }
         })
     }
+
+    fn too_slow(&self, host: String) -> WebError {
+        WebError::Lost { host, why: format!("it took longer than {} s", self.patience.as_secs()) }
+    }
 }
 
 /// The kind of an address or of a name that means this machine.
@@ -278,10 +285,6 @@ async fn answer(mut response: Response, url: &Url) -> Result<Answer, WebError> {
         body.extend_from_slice(&chunk);
     }
     Ok(Answer { status, headers, body: Secret::new(std::mem::take(&mut *body)) })
-}
-
-fn too_slow(host: String) -> WebError {
-    WebError::Lost { host, why: format!("it took longer than {} s", PATIENCE.as_secs()) }
 }
 
 fn redirect(response: &Response, url: &Url) -> Result<Url, WebError> {

@@ -6,6 +6,7 @@ pub mod authorization_request;
 pub mod client;
 pub mod device;
 mod encoding;
+mod error_response;
 pub mod identity;
 pub mod registration;
 mod response;
@@ -15,5 +16,5 @@ mod scripted;
 pub mod token;
 mod web;
 
-pub use response::{ErrorResponse, Unavailable};
+pub use error_response::{ErrorResponse, Unavailable};
 pub use web::{Answer, Web, WebError};

@@ -3,8 +3,8 @@
 mod misuse;
 mod oauth;
 
-pub use oauth::OAuthArgs;
 pub use misuse::{Misuse, Stop, parse};
+pub use oauth::OAuthArgs;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;

@@ -1,8 +1,10 @@
 //! The one place an HTTP client is built: TLS, proxy, timeouts, redirects, cookies.
 
 mod addresses;
+mod readable;
 
 pub use addresses::{AddressPolicy, ForbiddenAddress, Reach, is_forbidden_address, reach_of};
+pub use readable::readable;
 
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, ClientBuilder};

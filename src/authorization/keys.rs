@@ -1,7 +1,9 @@
 //! Headers from keys and flags, and what to say when they are of no use.
 
 use super::remote::quoted;
-use super::{Authorization, AuthorizationError, HeaderPart, HeaderTemplate, Kind, KindError, Origin};
+use super::{
+    Authorization, AuthorizationError, HeaderPart, HeaderTemplate, Kind, KindError, Origin,
+};
 use crate::credential::api_key::{KeyError, Placement};
 use crate::secret::Secret;
 use crate::vault::RecordKey;
@@ -26,7 +28,10 @@ impl Authorization {
         Ok(())
     }
 
-    pub(super) async fn value_of(&self, header: &HeaderTemplate) -> Result<HeaderValue, AuthorizationError> {
+    pub(super) async fn value_of(
+        &self,
+        header: &HeaderTemplate,
+    ) -> Result<HeaderValue, AuthorizationError> {
         let mut text = Zeroizing::new(String::new());
         for part in &header.parts {
             match part {
@@ -101,6 +106,7 @@ impl Authorization {
                 self.remote,
                 self.remote.account()
             ),
+            Origin::Token => format!("{} refuses this sign-in", self.tokens.whom()),
         };
         let login = self.login_command(Kind::ApiKey);
         let hint = match origin {
@@ -118,6 +124,7 @@ impl Authorization {
                 format!("leave --with none away and teach the key: {login}")
             }
             Origin::Nothing | Origin::Record => login,
+            Origin::Token => format!("{} --force", self.remote.login_command(None)),
         };
         AuthorizationError::SignInNeeded { message, hint }
     }

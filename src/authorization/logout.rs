@@ -71,7 +71,10 @@ impl Authorization {
                 match outcome {
                     Ok(()) => format!("the tokens are revoked at {issuer}"),
                     Err(error) => {
-                        format!("not all tokens are revoked at {issuer}: {}", self.clean(&error.to_string()))
+                        format!(
+                            "not all tokens are revoked at {issuer}: {}",
+                            self.clean(&error.to_string())
+                        )
                     }
                 }
             }

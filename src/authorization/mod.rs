@@ -22,10 +22,11 @@ pub use seen::Seen;
 pub use sign_in::{Cause, Link, Need, SignIn, SignInSettings};
 
 use crate::credential::api_key::Placement;
+use crate::http::readable;
 use crate::oauth::Challenge;
 use crate::secret::{Redactor, Secret};
 use crate::vault::{Vault, VaultError};
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, WWW_AUTHENTICATE};
 use sign_in::Desk;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -123,7 +124,7 @@ pub struct Authorization {
     plan: Plan,
     redactor: Arc<Redactor>,
     deadline: Duration,
-    current: Mutex<Option<Arc<Credential>>>,
+    current: Arc<Mutex<Option<Arc<Credential>>>>,
     tokens: Arc<Tokens>,
     desk: Arc<Desk>,
 }
@@ -147,8 +148,9 @@ impl Authorization {
             sign_in.web.clone(),
             sign_in.now,
         ));
-        let desk = Arc::new(Desk::new(tokens.clone(), sign_in));
-        Self { vault, remote, plan, redactor, deadline, current: Mutex::new(None), tokens, desk }
+        let current = Arc::default();
+        let desk = Arc::new(Desk::new(tokens.clone(), sign_in, Arc::clone(&current)));
+        Self { vault, remote, plan, redactor, deadline, current, tokens, desk }
     }
 
     pub fn remote(&self) -> &Remote {
@@ -158,6 +160,11 @@ impl Authorization {
     /// Makes text from elsewhere fit to show.
     pub fn clean(&self, text: &str) -> String {
         self.redactor.clean(text)
+    }
+
+    /// The text of an HTTP body, fit to show: of HTML only what a browser would show.
+    pub fn clean_body(&self, body: &[u8]) -> String {
+        self.redactor.clean(&readable(body))
     }
 
     /// Starts fetching the vault's key if a credential will need it, and returns at once.
@@ -200,7 +207,7 @@ impl Authorization {
         sent: &Credential,
         refusal: Refusal<'_>,
     ) -> Result<Arc<Credential>, AuthorizationError> {
-        let challenge = Challenge::bearer(refusal.headers);
+        let challenge = Challenge::bearer(refusal.headers.get_all(WWW_AUTHENTICATE));
         if sent.origin == Origin::Token {
             return self.after_refused_token(sent, refusal.status, challenge).await;
         }
@@ -239,6 +246,7 @@ impl Authorization {
         if status == 403 && (challenge.is_some() || !past) {
             return Err(self.refused(sent.origin));
         }
+        self.tokens.web.forget();
         match self.tokens.renew(sent.key.clone()).await {
             Ok(record) => self.give_out(&record).await,
             Err(AuthorizationError::Person(need)) => {
@@ -295,9 +303,9 @@ impl Authorization {
     async fn give_out(&self, record: &TokenRecord) -> Result<Arc<Credential>, AuthorizationError> {
         let mut headers = HeaderMap::new();
         let bearer = record.bearer().cloned();
-        let value = bearer.as_ref().and_then(|token| {
-            HeaderValue::from_str(&format!("Bearer {}", token.expose())).ok()
-        });
+        let value = bearer
+            .as_ref()
+            .and_then(|token| HeaderValue::from_str(&format!("Bearer {}", token.expose())).ok());
         let Some(mut value) = value else {
             return Err(AuthorizationError::SignInNeeded {
                 message: format!("the token for {} cannot be sent in a header", self.remote),

@@ -69,9 +69,9 @@ impl Authorization {
     /// What was last seen; empty if nothing was, or if the vault does not open in time.
     pub async fn last_seen(&self) -> Seen {
         let read = self.vault.read(&self.seen_record(), self.deadline).await;
-        read.ok().flatten().map_or_else(Seen::default, |record| {
-            Seen::from_payload(record.payload.expose())
-        })
+        read.ok()
+            .flatten()
+            .map_or_else(Seen::default, |record| Seen::from_payload(record.payload.expose()))
     }
 
     /// Keeps what is `Some` in `seen` beside what was kept before, in its own time. Does

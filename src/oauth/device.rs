@@ -2,7 +2,8 @@
 
 use super::client::Client;
 use super::encoding::{Encoded, Encoder, nowhere, spoken, unusable};
-use super::response::{ErrorResponse, Members, Unavailable, body};
+use super::error_response::{ErrorResponse, Unavailable};
+use super::response::{Members, body};
 use super::token::{TokenError, TokenSet, granted};
 use super::web::{Web, WebError};
 use crate::secret::Secret;
@@ -83,7 +84,7 @@ pub async fn start(
     let members = Members::json_or_form(&text);
     let code = members.secret("device_code");
     if !(200..300).contains(&answer.status) || (code.is_none() && members.text("error").is_some()) {
-        let response = ErrorResponse::read(answer.status, &text, &members);
+        let response = ErrorResponse::read(answer.status, &text, &members).of_client();
         return Err(if response.passes() {
             Unavailable::OutOfOrder(response).into()
         } else {

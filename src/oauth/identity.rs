@@ -60,7 +60,7 @@ pub async fn identify(
     access_token: &Secret<String>,
     id_token: Option<&Secret<String>>,
 ) -> Option<String> {
-    let own = id_token.and_then(|token| id_token_claims(token)).unwrap_or_default();
+    let own = id_token.and_then(id_token_claims).unwrap_or_default();
     if own.name.is_some() {
         return own.shown();
     }

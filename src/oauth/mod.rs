@@ -10,6 +10,7 @@ pub mod client;
 pub mod device;
 pub mod discovery;
 mod encoding;
+mod error_response;
 pub mod identity;
 pub mod metadata;
 mod page;
@@ -24,6 +25,6 @@ mod web;
 
 pub use challenge::Challenge;
 pub use client::Client;
-pub use response::{ErrorResponse, Unavailable};
+pub use error_response::{ErrorResponse, Unavailable};
 pub use token::{TokenError, TokenSet};
 pub use web::{Answer, Web, WebError};

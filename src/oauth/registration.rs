@@ -1,8 +1,9 @@
 //! Dynamic client registration (RFC 7591), and its end (RFC 7592 section 2.3).
 
 use super::client::{AuthMethod, Client, ClientOrigin};
+use super::error_response::{ErrorResponse, Unavailable};
 use super::identity::bearer;
-use super::response::{ErrorResponse, Members, Unavailable, body};
+use super::response::{Members, body};
 use super::web::{Answer, Web, WebError};
 use crate::secret::Secret;
 use reqwest::Method;

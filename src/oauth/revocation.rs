@@ -2,7 +2,8 @@
 
 use super::client::Client;
 use super::encoding::{Encoded, Encoder, nowhere, spoken, unusable};
-use super::response::{ErrorResponse, Members, Unavailable, body};
+use super::error_response::{ErrorResponse, Unavailable};
+use super::response::{Members, body};
 use super::web::{Web, WebError};
 use crate::secret::Secret;
 use oauth2::{AccessToken, RefreshToken, RevocationUrl, StandardRevocableToken};
@@ -41,7 +42,7 @@ pub async fn revoke(
     let answer = request.post(web, revocation_endpoint).await.map_err(Unavailable::from)?;
     let text = body(&answer);
     let members = Members::json(&text);
-    let response = ErrorResponse::read(answer.status, &text, &members);
+    let response = ErrorResponse::read(answer.status, &text, &members).of_client();
     match answer.status {
         200..300 if members.text("error").is_none() => Ok(()),
         _ if response.is(&["unsupported_token_type"]) => Err(RevocationError::UnsupportedTokenType),

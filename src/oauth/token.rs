@@ -2,7 +2,8 @@
 
 use super::client::Client;
 use super::encoding::{Encoded, Encoder, nowhere, spoken, unusable};
-use super::response::{ErrorResponse, Members, Unavailable, body};
+use super::error_response::{ErrorResponse, Unavailable};
+use super::response::{Members, body};
 use super::web::{Answer, Web, WebError};
 use crate::secret::Secret;
 use oauth2::{AuthorizationCode, PkceCodeVerifier, RedirectUrl, RefreshToken, Scope, TokenUrl};
@@ -172,7 +173,7 @@ pub(super) fn granted(answer: Result<Answer, WebError>) -> Result<TokenSet, Toke
     // Some say 200 and refuse in the body.
     let refused = token.is_none() && (members.text("error").is_some() || members.denies("ok"));
     if refused || !(200..300).contains(&answer.status) {
-        let response = ErrorResponse::read(answer.status, &text, &members);
+        let response = ErrorResponse::read(answer.status, &text, &members).of_client();
         return Err(if response.passes() {
             Unavailable::OutOfOrder(response).into()
         } else {

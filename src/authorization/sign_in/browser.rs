@@ -4,17 +4,16 @@ use super::desk::{Desk, PATIENCE};
 use super::flow::{Errand, Granted};
 use super::trouble::Trouble;
 use super::{Link, Progress};
+use crate::http::readable;
 use crate::oauth::authorization_request::{
     AuthorizationParameters, AuthorizationRequest, ExpectedIssuer,
 };
 use crate::oauth::browser::{BrowserUrl, Where, check, open};
 use crate::oauth::client::ClientOrigin;
 use crate::oauth::discovery::Source;
-use crate::oauth::redirect::{
-    AuthorizationResponse, Awaited, Listener, Serving, Tab, Verdict,
-};
+use crate::oauth::redirect::{AuthorizationResponse, Awaited, Listener, Serving, Tab, Verdict};
 use crate::oauth::token::exchange_code;
-use crate::oauth::Client;
+use crate::oauth::{Client, TokenSet};
 use crate::secret::Secret;
 use reqwest::Method;
 use reqwest::header::HeaderMap;
@@ -46,8 +45,7 @@ impl Desk {
         let mut serving = self.serve(listener, errand, &request);
         self.announce(progress, Link { url: page.as_str().to_owned(), user_code: None }).await;
         self.show(&page);
-        let (response, tab) =
-            self.answered(&mut serving, &request, &page, &client, pasted).await?;
+        let (response, tab) = self.answered(&mut serving, &request, &page, &client, pasted).await?;
         let outcome = self.exchange(errand, &client, &request, &redirect_uri, response).await;
         match (outcome, tab) {
             (Ok(set), tab) => Ok(Granted { set, client, tab: tab.map(|tab| (serving, tab)) }),
@@ -122,7 +120,10 @@ impl Desk {
                 self.tokens.remote.login_command(None)
             ),
         };
-        (self.settings.tell)(&format!("to sign in to {whom}, open{advice}:\n\n{}\n", page.as_str()));
+        (self.settings.tell)(&format!(
+            "to sign in to {whom}, open{advice}:\n\n{}\n",
+            page.as_str()
+        ));
         if self.settings.no_browser || !self.has_browser() {
             return;
         }
@@ -190,7 +191,7 @@ impl Desk {
         if !matches!(answer.status, 400 | 401 | 404 | 422) {
             return None;
         }
-        let said = super::super::readable(answer.body.expose());
+        let said = readable(answer.body.expose());
         let why = format!("the sign-in page says (HTTP {}): {said}", answer.status);
         let mut trouble = self.failed(&why);
         trouble.client_forgotten = client.origin == ClientOrigin::Dynamic;
@@ -204,7 +205,7 @@ impl Desk {
         request: &AuthorizationRequest,
         redirect_uri: &str,
         response: AuthorizationResponse,
-    ) -> Result<crate::oauth::TokenSet, Trouble> {
+    ) -> Result<TokenSet, Trouble> {
         let code = response.result.map_err(|error| self.denied(&error))?;
         self.tokens.redactor.learn(code.expose());
         let endpoint = errand.found.server.token_endpoint.as_deref().unwrap_or_default();

@@ -4,12 +4,12 @@
 use super::desk::Desk;
 use super::flow::Errand;
 use super::trouble::Trouble;
-use crate::authorization::OAuthPlan;
-use crate::oauth::Client;
+use crate::authorization::{AuthorizationError, OAuthPlan};
 use crate::oauth::client::ClientOrigin;
 use crate::oauth::discovery::Discovered;
 use crate::oauth::redirect::{BindError, Listener, Port, Settings};
 use crate::oauth::registration::{Registration, register, unregister};
+use crate::oauth::{Client, Web};
 use crate::vault::{Header, RecordKey};
 use std::time::{Duration, Instant};
 
@@ -33,7 +33,7 @@ impl Desk {
         let key = RecordKey::Registration { issuer: server.issuer.clone() };
         // Held until the client is kept: two sign-ins must not register twice.
         let lock = self.tokens.vault.lock(&key, LOCK).await;
-        let _lock = lock.map_err(|error| Trouble::from(crate::authorization::AuthorizationError::from(error)))?;
+        let _lock = lock.map_err(AuthorizationError::from)?;
         let kept = self.kept_client(&key).await;
         let port = match (plan.callback_port, kept.as_ref().and_then(|client| client.port)) {
             (Some(fixed), _) => Port::Fixed(fixed),
@@ -41,7 +41,8 @@ impl Desk {
             (None, None) => Port::Ephemeral,
         };
         let listener = self.listen(plan, port).await?;
-        let fits = |client: &Client| client.redirect_uri.as_deref() == Some(listener.redirect_uri());
+        let fits =
+            |client: &Client| client.redirect_uri.as_deref() == Some(listener.redirect_uri());
         if let Some(client) = kept.filter(fits) {
             return Ok((listener, client));
         }
@@ -100,8 +101,8 @@ impl Desk {
     }
 
     async fn keep_client(&self, key: &RecordKey, client: &Client) {
-        let header = Header::of("registration");
-        let kept = self.tokens.vault.write(key, header, &client.to_json(), self.tokens.deadline);
+        let (header, payload) = (Header::of("registration"), client.to_json());
+        let kept = self.tokens.vault.write(key, header, &payload, self.tokens.deadline);
         if let Err(error) = kept.await {
             // The tokens keep a copy; only the next sign-in registers again.
             tracing::warn!("the registration cannot be kept: {error}");
@@ -168,6 +169,6 @@ fn named(plan: &OAuthPlan, found: &Discovered) -> Option<Client> {
 }
 
 /// Has the authorization server forget a client that no token needs any more.
-pub(in crate::authorization) async fn dismiss(web: &crate::oauth::Web, client: &Client) -> bool {
+pub(in crate::authorization) async fn dismiss(web: &Web, client: &Client) -> bool {
     client.origin == ClientOrigin::Dynamic && unregister(web, client).await.unwrap_or(false)
 }

@@ -3,9 +3,9 @@
 use super::{Cause, Link, Need, Progress, SignIn, SignInSettings};
 use crate::authorization::tokens::Tokens;
 use crate::authorization::{AuthorizationError, Credential};
+use crate::oauth::Challenge;
 use crate::oauth::browser::Where;
-use crate::oauth::discovery::DiscoveryError;
-use crate::oauth::{Challenge, Client};
+use crate::oauth::discovery::{DiscoveryError, Source};
 use crate::secret::Secret;
 use crate::vault::{Header, RecordKey, RecordLock, VaultError};
 use std::collections::VecDeque;
@@ -78,7 +78,7 @@ impl Desk {
             match found {
                 Err(DiscoveryError::Nothing { .. }) => Ok(false),
                 // Nothing was published: whether it registers clients tells.
-                Ok(found) if found.is_guess() && plan.client_id.is_none() => {
+                Ok(found) if found.from == Source::Defaults && plan.client_id.is_none() => {
                     Ok(self.registers(&found, &plan).await)
                 }
                 // What is wrong there the sign-in will say.
@@ -243,8 +243,8 @@ impl Desk {
         let code = link.user_code.as_deref().unwrap_or_default();
         let payload = Secret::new(format!("{}\n{code}", link.url).into_bytes());
         progress.send_modify(|now| now.link = Some(link));
-        let header = Header::of("sign-in");
-        let kept = self.tokens.vault.write(&self.place(), header, &payload, self.tokens.deadline);
+        let (place, header) = (self.place(), Header::of("sign-in"));
+        let kept = self.tokens.vault.write(&place, header, &payload, self.tokens.deadline);
         if let Err(error) = kept.await {
             tracing::debug!("other processes will not know the link: {error}");
         }

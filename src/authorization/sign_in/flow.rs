@@ -89,7 +89,7 @@ impl Desk {
     async fn errand(&self, need: &Need) -> Result<Errand, AuthorizationError> {
         let plan = self.plan().await?;
         let challenge = match &need.challenge {
-            Some(challenge) => Some(challenge.clone()),
+            Some(challenge) => Some(Challenge::clone(challenge)),
             None => self.probe().await,
         };
         let found = self.discover(&plan, challenge.as_ref()).await;
@@ -122,8 +122,7 @@ impl Desk {
     /// Keeps the tokens before anyone is told of them.
     async fn complete(&self, errand: Errand, granted: Granted) -> Result<(), AuthorizationError> {
         let Granted { set, client, tab } = granted;
-        let (mut record, id_token) = (self.record(errand, client, set), ());
-        let () = id_token;
+        let mut record = self.record(errand, client, set);
         let kept = self.keep(&record).await;
         let identity = self.identity(&record).await;
         if identity.is_some() && kept.is_ok() {
@@ -186,8 +185,13 @@ impl Desk {
             introspection: record.endpoints.introspection.as_deref(),
         };
         let access = record.access_token.as_ref()?;
-        let asking =
-            identify(&self.settings.web, endpoints, &record.client, access, record.id_token.as_ref());
+        let asking = identify(
+            &self.settings.web,
+            endpoints,
+            &record.client,
+            access,
+            record.id_token.as_ref(),
+        );
         let identity = tokio::time::timeout(IDENTITY, asking).await.ok()??;
         Some(self.tokens.redactor.clean(&identity))
     }

@@ -11,6 +11,7 @@ mod device;
 mod flow;
 mod trouble;
 
+pub(super) use clients::dismiss;
 pub(super) use desk::Desk;
 
 use super::{Authorization, AuthorizationError};
@@ -45,7 +46,7 @@ pub struct Need {
     /// `keyferry login ...`
     pub hint: String,
     /// How the remote asked for a credential.
-    pub(super) challenge: Option<Challenge>,
+    pub(super) challenge: Option<Box<Challenge>>,
     /// The token that is of no use any more: another one ends the need.
     pub(super) refused: Option<Secret<String>>,
     /// Scopes that are needed on top (MCP authorization, "Step-Up Authorization Flow").
@@ -55,7 +56,7 @@ pub struct Need {
 impl Need {
     /// The same, as the remote's answer shows it now.
     pub(super) fn challenged(mut self, challenge: Option<Challenge>) -> Self {
-        self.challenge = challenge.or(self.challenge);
+        self.challenge = challenge.map(Box::new).or(self.challenge);
         self
     }
 }

@@ -3,12 +3,12 @@
 use super::desk::Desk;
 use crate::authorization::AuthorizationError;
 use crate::oauth::authorization_request::RequestError;
+use crate::oauth::client::ClientOrigin;
 use crate::oauth::device::DeviceError;
 use crate::oauth::discovery::DiscoveryError;
 use crate::oauth::redirect::{BindError, ErrorResponse};
 use crate::oauth::registration::RegistrationError;
 use crate::oauth::{Client, TokenError};
-use crate::oauth::client::ClientOrigin;
 
 /// Why a sign-in came to nothing.
 pub(super) struct Trouble {
@@ -116,7 +116,9 @@ impl Desk {
             DeviceError::Unavailable(_) => self.unavailable(&error.to_string()).into(),
             DeviceError::Denied => self.failed("it was denied (access_denied)"),
             DeviceError::Token(error) => self.not_granted(client, error),
-            DeviceError::NoCode(response) if response.error.as_deref() == Some("invalid_client") => {
+            DeviceError::NoCode(response)
+                if response.error.as_deref() == Some("invalid_client") =>
+            {
                 self.client_refused(client, &error.to_string())
             }
             _ => self.failed(&error.to_string()),

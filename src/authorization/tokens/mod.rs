@@ -30,7 +30,7 @@ pub(super) struct Tokens {
     pub(super) redactor: Arc<Redactor>,
     /// How long the keychain may take.
     pub(super) deadline: Duration,
-    pub(super) web: Web,
+    pub(super) web: Arc<Web>,
     /// Seconds since 1970.
     pub(super) now: fn() -> u64,
     /// One renewal at a time; the others then find its outcome.
@@ -56,7 +56,7 @@ impl Tokens {
         flags: OAuthPlan,
         redactor: Arc<Redactor>,
         deadline: Duration,
-        web: Web,
+        web: Arc<Web>,
         now: fn() -> u64,
     ) -> Self {
         Self {
@@ -88,10 +88,11 @@ impl Tokens {
         if !matches!(found.header.kind.as_str(), "oauth" | "device") {
             return Ok(None);
         }
-        let record = TokenRecord::read(&found).map_err(|error| AuthorizationError::SignInNeeded {
-            message: format!("the sign-in stored for {} is of no use: {error}", self.remote),
-            hint: self.remote.login_command(None),
-        })?;
+        let record =
+            TokenRecord::read(&found).map_err(|error| AuthorizationError::SignInNeeded {
+                message: format!("the sign-in stored for {} is of no use: {error}", self.remote),
+                hint: self.remote.login_command(None),
+            })?;
         for secret in record.secrets() {
             self.redactor.learn(secret.expose());
         }
@@ -105,6 +106,12 @@ impl Tokens {
         }
         let header = record.header(&self.remote, (self.now)());
         self.vault.write(&self.remote.record(), header, &record.payload(), self.deadline).await
+    }
+
+    /// Keeps new tokens that cannot be written, for this process.
+    pub(super) fn hold(&self, record: &TokenRecord) {
+        let header = record.header(&self.remote, (self.now)());
+        self.vault.hold_in_memory(&self.remote.record(), header, &record.payload());
     }
 
     /// Waits for its turn among the processes that change these tokens.

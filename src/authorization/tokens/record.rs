@@ -13,43 +13,43 @@ use std::collections::BTreeMap;
 /// The tokens of one account at one remote, with all that renewing them takes.
 #[derive(Clone, Serialize, Deserialize)]
 pub(in crate::authorization) struct TokenRecord {
-    pub(super) issuer: String,
+    pub(in crate::authorization) issuer: String,
     /// The client they were issued to: they are never refreshed with another.
     #[serde(with = "client")]
-    pub(super) client: Client,
-    pub(super) endpoints: Endpoints,
+    pub(in crate::authorization) client: Client,
+    pub(in crate::authorization) endpoints: Endpoints,
     /// The resource indicator they were asked for with, verbatim.
-    pub(super) resource: Option<String>,
+    pub(in crate::authorization) resource: Option<String>,
     #[serde(with = "exposed")]
-    pub(super) access_token: Option<Secret<String>>,
+    pub(in crate::authorization) access_token: Option<Secret<String>>,
     #[serde(with = "exposed")]
-    pub(super) refresh_token: Option<Secret<String>>,
+    pub(in crate::authorization) refresh_token: Option<Secret<String>>,
     #[serde(with = "exposed")]
-    pub(super) id_token: Option<Secret<String>>,
+    pub(in crate::authorization) id_token: Option<Secret<String>>,
     /// Scopes that were asked for, and those that were granted where the server said so.
-    pub(super) requested: Option<String>,
-    pub(super) granted: Option<String>,
+    pub(in crate::authorization) requested: Option<String>,
+    pub(in crate::authorization) granted: Option<String>,
     /// Seconds since 1970.
-    pub(super) obtained_at: u64,
-    pub(super) expires_at: Option<u64>,
-    pub(super) signed_in_at: u64,
-    pub(super) identity: Option<String>,
+    pub(in crate::authorization) obtained_at: u64,
+    pub(in crate::authorization) expires_at: Option<u64>,
+    pub(in crate::authorization) signed_in_at: u64,
+    pub(in crate::authorization) identity: Option<String>,
     /// The refresh token was refused: a person has to sign in.
     #[serde(default)]
-    pub(super) refused: bool,
+    pub(in crate::authorization) refused: bool,
     /// What the person wants, for the next sign-in.
-    pub(super) plan: OAuthPlan,
+    pub(in crate::authorization) plan: OAuthPlan,
     #[serde(with = "exposed")]
-    pub(super) plan_secret: Option<Secret<String>>,
+    pub(in crate::authorization) plan_secret: Option<Secret<String>>,
 }
 
 /// Where a token set is renewed, ended and asked about.
 #[derive(Clone, Default, Serialize, Deserialize)]
-pub(super) struct Endpoints {
-    pub(super) token: String,
-    pub(super) revocation: Option<String>,
-    pub(super) introspection: Option<String>,
-    pub(super) userinfo: Option<String>,
+pub(in crate::authorization) struct Endpoints {
+    pub(in crate::authorization) token: String,
+    pub(in crate::authorization) revocation: Option<String>,
+    pub(in crate::authorization) introspection: Option<String>,
+    pub(in crate::authorization) userinfo: Option<String>,
 }
 
 impl TokenRecord {
@@ -96,11 +96,11 @@ impl TokenRecord {
     }
 
     /// What goes into the `Authorization` header.
-    pub(super) fn bearer(&self) -> Option<&Secret<String>> {
+    pub(in crate::authorization) fn bearer(&self) -> Option<&Secret<String>> {
         if self.plan.use_id_token { self.id_token.as_ref() } else { self.access_token.as_ref() }
     }
 
-    pub(super) fn expiry(&self, now: u64) -> Option<Expiry> {
+    pub(in crate::authorization) fn expiry(&self, now: u64) -> Option<Expiry> {
         Some(Expiry::new(self.obtained_at, self.expires_at?, now))
     }
 
@@ -111,19 +111,36 @@ impl TokenRecord {
         tokens.into_iter().chain(clients).flatten()
     }
 
+    /// Whether it is this token that would be sent.
+    pub(in crate::authorization) fn carries(&self, token: Option<&Secret<String>>) -> bool {
+        let own = self.bearer().map(|own| own.expose());
+        token.is_some_and(|token| Some(token.expose()) == own)
+    }
+
+    /// Whether it can be sent, or renewed without anybody.
+    pub(in crate::authorization) fn is_usable(&self, now: u64) -> bool {
+        let renewable = self.refresh_token.is_some() && !self.refused;
+        renewable || self.expiry(now).is_none_or(|expiry| expiry.is_valid(now)) && !self.refused
+    }
+
+    /// Whether all these scopes were asked for already.
+    pub(in crate::authorization) fn asked_for(&self, scope: &str) -> bool {
+        let requested = self.requested.as_deref().unwrap_or_default();
+        let mut asked = scope.split_ascii_whitespace();
+        asked.all(|asked| requested.split_ascii_whitespace().any(|one| one == asked))
+    }
+
     /// Whether flags that ask for something else leave this alone.
     pub(super) fn fits(&self, flags: &OAuthPlan) -> bool {
         let same = |asked: &Option<String>, has: Option<&str>| {
             asked.as_deref().is_none_or(|asked| Some(asked) == has)
         };
-        let requested = self.requested.as_deref().unwrap_or_default();
-        let scopes = flags.scope.as_deref().unwrap_or_default().split_ascii_whitespace();
         same(&flags.issuer, Some(&self.issuer))
             && same(&flags.client_id, Some(&self.client.id))
             && same(&flags.client_metadata_url, Some(&self.client.id))
             && same(&flags.resource, self.resource.as_deref())
             && !(flags.no_resource && self.resource.is_some())
-            && scopes.into_iter().all(|asked| requested.split_ascii_whitespace().any(|one| one == asked))
+            && self.asked_for(flags.scope.as_deref().unwrap_or_default())
     }
 }
 
@@ -154,7 +171,10 @@ mod client {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
     use serde_json::value::RawValue;
 
-    pub(super) fn serialize<S: Serializer>(client: &Client, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<S: Serializer>(
+        client: &Client,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         let json = client.to_json();
         let raw: &RawValue = serde_json::from_slice(json.expose()).map_err(S::Error::custom)?;
         raw.serialize(serializer)
@@ -164,6 +184,6 @@ mod client {
         deserializer: D,
     ) -> Result<Client, D::Error> {
         let raw = Box::<RawValue>::deserialize(deserializer)?;
-        Client::from_json(raw.get().as_bytes()).ok_or_else(|| D::Error::custom("no client"))
+        Client::from_json(raw.get().as_bytes()).map_err(D::Error::custom)
     }
 }

@@ -2,10 +2,12 @@
 //! for the answer, the request, the answer kept before it is used.
 
 use super::{Held, TokenRecord, Tokens};
-use crate::authorization::AuthorizationError;
-use crate::oauth::{TokenError, TokenSet, refresh};
+use crate::authorization::{AuthorizationError, Remote};
+use crate::oauth::client::ClientOrigin;
+use crate::oauth::token::refresh;
+use crate::oauth::{TokenError, TokenSet};
 use crate::secret::Secret;
-use crate::vault::Reservation;
+use crate::vault::{RecordKey, Reservation};
 use std::sync::Arc;
 
 /// Seconds between two attempts at a refresh while the token is still valid.
@@ -119,10 +121,8 @@ impl Tokens {
         let header = fresh.header(&self.remote, (self.now)());
         let payload = fresh.payload();
         let key = self.remote.record();
-        let written = self
-            .vault
-            .write_reserved(reservation, header.clone(), &payload, self.deadline)
-            .await;
+        let written =
+            self.vault.write_reserved(reservation, header.clone(), &payload, self.deadline).await;
         held.unwritten = written.is_err();
         if let Err(error) = written {
             tracing::error!(
@@ -142,15 +142,26 @@ impl Tokens {
     ) -> Result<TokenRecord, AuthorizationError> {
         let now = (self.now)();
         match error {
-            TokenError::Refused { .. } => {
-                let message = self.redactor.clean(&error.to_string());
+            TokenError::Malformed { refresh_token: Some(next), .. } => {
+                // The one before is spent: this one is all there is, so it is kept first.
+                record.refresh_token = Some(next);
+                record.access_token = None;
+                self.keep(held, reservation, &record).await;
+                let message = self.redactor.clean(&error_text(&self.remote, &record));
+                Err(AuthorizationError::Unavailable { message })
+            }
+            TokenError::Refused(response) => {
+                let message = self.redactor.clean(&response.told());
                 tracing::warn!("{} did not renew the sign-in: {message}", record.issuer);
+                if response.is(&["invalid_client"]) {
+                    return Err(self.client_refused(&record, &message).await);
+                }
                 // Marked, not deleted: what it says of the sign-in serves the next one.
                 record.refused = true;
                 self.keep(held, reservation, &record).await;
                 Err(self.over(&record))
             }
-            TokenError::Unavailable { .. } | TokenError::Lost(_) | TokenError::Malformed { .. } => {
+            TokenError::Unavailable(_) | TokenError::Lost(_) | TokenError::Malformed { .. } => {
                 let message = self.redactor.clean(&format!(
                     "the sign-in for {} cannot be renewed at {} now: {error}",
                     self.remote, record.issuer
@@ -162,6 +173,27 @@ impl Tokens {
                 }
                 Err(AuthorizationError::Unavailable { message })
             }
+        }
+    }
+
+    /// A client registered here is registered anew by the next sign-in; one that the person
+    /// named is theirs to put right.
+    async fn client_refused(&self, record: &TokenRecord, said: &str) -> AuthorizationError {
+        if record.client.origin == ClientOrigin::Dynamic {
+            let issuer = record.issuer.clone();
+            let _ = self.vault.remove(&RecordKey::Registration { issuer });
+            return self.over(record);
+        }
+        let (id, issuer) = (&record.client.id, &record.issuer);
+        AuthorizationError::SignInNeeded {
+            message: self.redactor.clean(&format!(
+                "{issuer} does not take the client {id} of the sign-in to {}: {said}",
+                self.whom()
+            )),
+            hint: format!(
+                "check the client ID and its secret: {} --client-id ID --client-secret",
+                self.remote.login_command(None)
+            ),
         }
     }
 
@@ -183,6 +215,10 @@ impl Tokens {
             account => format!("{} (account {account})", self.remote),
         }
     }
+}
+
+fn error_text(remote: &Remote, record: &TokenRecord) -> String {
+    format!("{} answered the renewal of the sign-in for {remote} without a token", record.issuer)
 }
 
 /// The record with a new token set; what the answer leaves out stays (RFC 6749 sections 5.1, 6).

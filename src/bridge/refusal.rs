@@ -1,7 +1,7 @@
 //! What goes wrong between here and the remote, as JSON-RPC errors a person can act on.
 
 use super::Bridge;
-use crate::authorization::{AuthorizationError, Credential, Refusal};
+use crate::authorization::{AuthorizationError, Credential, Need, Refusal};
 use crate::jsonrpc::{BridgeError, Kind, Message};
 use crate::transport::{Lost, Reply, SendFailure};
 use bytes::Bytes;
@@ -22,6 +22,8 @@ pub(super) enum Failure {
     Bridge(Box<BridgeError>),
     /// A JSON-RPC error that came with an HTTP error.
     Remote(Box<Message>),
+    /// A person has to sign in; the request was not executed.
+    Person(Box<Need>),
 }
 
 impl From<BridgeError> for Failure {
@@ -61,6 +63,14 @@ impl Bridge {
             AuthorizationError::Vault(error) => {
                 BridgeError::new(VAULT, self.clean(&error.to_string())).with_hint(error.hint())
             }
+        }
+    }
+
+    /// There is no credential to send.
+    pub(super) fn no_credential(&self, error: AuthorizationError) -> Failure {
+        match error {
+            AuthorizationError::Person(need) => Failure::Person(Box::new(need)),
+            other => self.unauthorized(&other).into(),
         }
     }
 
@@ -141,6 +151,7 @@ impl Bridge {
         let refusal = Refusal { status, headers: &headers };
         let error = match self.authorization.after_refusal(sent, refusal).await {
             Ok(fresh) => return Ok(fresh),
+            Err(AuthorizationError::Person(need)) => return Err(Failure::Person(Box::new(need))),
             Err(error) => error,
         };
         // Behind a 403 may stand a role, an origin check, a tool: its own error says more.

@@ -64,7 +64,8 @@ impl Provider {
         }
         let mut remembered = self.state();
         let resource = asked.param("resource");
-        let grant = remembered.grant(&client.id, script.user, scope, resource);
+        let granted = script.grants_only.or(scope);
+        let grant = remembered.grant(&client.id, script.user, granted, resource);
         let code = remembered.secret("code");
         let (client, redirect_uri) = (client.id.clone(), redirect_uri.to_owned());
         let spent = false;

@@ -137,6 +137,11 @@ impl AuthorizationServer {
         self.provider.on.lock().unwrap().insert(path.to_owned(), handler);
     }
 
+    /// Takes back what [`Self::on`] has replaced.
+    pub(crate) fn restore(&self, path: &str) {
+        self.provider.on.lock().unwrap().remove(path);
+    }
+
     /// Every request at one path so far.
     pub(crate) fn asked(&self, path: &str) -> Vec<Asked> {
         let all = self.server.requests().into_iter().map(|request| Asked::of(&request));

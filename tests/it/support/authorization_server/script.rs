@@ -45,6 +45,8 @@ pub(crate) struct Script {
     pub(crate) lifetime: Option<u64>,
     /// How long an access token is really good; by default as said.
     pub(crate) good_for: Option<Duration>,
+    /// Whatever is asked for, this scope is granted.
+    pub(crate) grants_only: Option<&'static str>,
     pub(crate) refresh_tokens: bool,
     /// ... only where the scope `offline_access` was granted.
     pub(crate) refresh_needs_offline_access: bool,
@@ -55,7 +57,7 @@ pub(crate) struct Script {
     pub(crate) token_delay: Duration,
     /// One for each coming token request.
     pub(crate) failures: VecDeque<Failure>,
-    /// An ID token with every token answer.
+    /// An ID token with every token answer; remotes take it too.
     pub(crate) id_token: bool,
 
     /// Answers to the coming polls (RFC 8628); then it is approved.
@@ -193,6 +195,7 @@ impl Default for Script {
             resource: Resource::Required,
             lifetime: Some(3600),
             good_for: None,
+            grants_only: None,
             refresh_tokens: true,
             refresh_needs_offline_access: false,
             rotates: true,

@@ -135,6 +135,7 @@ impl Provider {
         let access = state.secret("access");
         let good_for = script.good_for.or(script.lifetime.map(Duration::from_secs));
         let dies = good_for.map(|good_for| Instant::now() + good_for);
+        let number = grant;
         state.access.insert(access.clone(), Access { grant, dies, revoked: false });
         let mut body = json!({ "access_token": access, "token_type": "Bearer" });
         if let Some(lifetime) = script.lifetime {
@@ -155,7 +156,8 @@ impl Provider {
         if script.id_token {
             let token = id_token(&issuer, &grant.client, grant.user);
             body["id_token"] = token.clone().into();
-            state.secrets.push(token);
+            state.secrets.push(token.clone());
+            state.access.insert(token, Access { grant: number, dies, revoked: false });
         }
         match body {
             Value::Object(members) => members,

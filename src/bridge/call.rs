@@ -52,6 +52,11 @@ impl Call {
         self.name.as_deref()
     }
 
+    /// The modern protocol version that it is written in.
+    pub(super) fn version(&self) -> Option<&str> {
+        self.version.as_deref()
+    }
+
     /// The raw `params._meta`.
     pub(super) fn meta(&self) -> Option<&[u8]> {
         self.meta.clone().and_then(|range| self.message.params()?.get(range))

@@ -11,6 +11,7 @@ use crate::transport::{EventStream, Lost};
 use bytes::Bytes;
 use reqwest::header::HeaderMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// How long a stream may go on after its answer, which should have ended it.
@@ -23,6 +24,8 @@ pub(super) struct Delivery<'a> {
     pub(super) session: Snapshot,
     /// Of the HTTP response.
     pub(super) headers: &'a HeaderMap,
+    /// The subscription was acknowledged here already.
+    pub(super) acknowledged: &'a AtomicBool,
 }
 
 impl Delivery<'_> {
@@ -93,6 +96,11 @@ impl Delivery<'_> {
     /// The text to write; none for what the client must not see.
     fn accept(&self, message: &Message) -> Option<Bytes> {
         if message.kind() != Kind::Response {
+            if message.method() == "notifications/subscriptions/acknowledged"
+                && self.acknowledged.swap(false, Ordering::Relaxed)
+            {
+                return None;
+            }
             return Some(self.bridge.unsolicited(message, self.epoch()));
         }
         let (ticket, text) = match message.id() {
@@ -138,7 +146,10 @@ impl Bridge {
         answer: &Message,
         headers: &HeaderMap,
     ) -> Option<Bytes> {
-        answer.result()?;
+        if answer.result().is_none() {
+            return self.instead_of_error(call, answer);
+        }
+        self.keep(call, answer);
         match (call.era, call.message.method()) {
             (Era::Legacy, "initialize") => self.begin(&call.message, answer, headers),
             (_, "tools/list") => return self.tools.learn(call, answer),

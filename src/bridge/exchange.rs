@@ -2,27 +2,18 @@
 //! not executed, answered exactly once.
 
 use super::Bridge;
+use super::attempts::Tries;
 use super::call::Call;
-use super::delivery::Delivery;
-use super::era::Era;
 use super::intake::Held;
 use super::pending::Ticket;
 use super::refusal::{Failure, TIMED_OUT};
-use super::resumption::Resumption;
-use super::session::Snapshot;
-use crate::authorization::Credential;
+use super::stand_in::Next;
 use crate::jsonrpc::{BridgeError, error_response, with_id};
-use crate::transport::{Content, EventStream, Lost, Reply};
 use bytes::Bytes;
-use reqwest::StatusCode;
-use reqwest::header::HeaderMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 use tokio::sync::OwnedRwLockWriteGuard;
-
-/// How often a request is sent with one credential after another.
-const CREDENTIALS: usize = 3;
-/// -32020 of MCP 2026-07-28: headers and body do not match.
-const HEADER_MISMATCH: i64 = -32020;
 
 /// A request of the client, or a batch of them, on its way.
 pub(super) struct Exchange {
@@ -33,6 +24,8 @@ pub(super) struct Exchange {
     pub(super) calls: Vec<Arc<Call>>,
     /// What is POSTed.
     pub(super) body: Bytes,
+    /// A subscription that was acknowledged here: the remote's acknowledgement is to follow.
+    pub(super) acknowledged: AtomicBool,
     /// Its share of what may wait.
     pub(super) _held: Held,
 }
@@ -41,20 +34,50 @@ impl Exchange {
     /// Sees to it that every request gets its one answer.
     pub(super) async fn run(self) {
         let outcome = match self.bridge.timeout.filter(|_| !self.stays_open()) {
-            None => self.attempts().await,
-            Some(limit) => match tokio::time::timeout(limit, self.attempts()).await {
+            None => self.until_answered().await,
+            Some(limit) => match tokio::time::timeout(limit, self.until_answered()).await {
                 Ok(outcome) => outcome,
-                Err(_) => {
-                    self.cancel_upstream();
-                    let remote = self.bridge.authorization.remote();
-                    let message = format!("{remote} did not answer within {} s", limit.as_secs());
-                    Err(BridgeError::new(TIMED_OUT, message).with_hint("raise --timeout").into())
-                }
+                Err(_) => Err(self.timed_out(limit)),
             },
         };
         if let Err(failure) = outcome {
             self.answer_with(&failure.with_command()).await;
         }
+    }
+
+    /// Sends it again whenever a person who was needed has signed in.
+    async fn until_answered(&self) -> Result<(), Failure> {
+        if let Some(outcome) = self.own_tool().await {
+            return outcome;
+        }
+        let mut tries = Tries::of(self);
+        loop {
+            let need = match self.attempts(&mut tries).await {
+                Err(Failure::Person(need)) => need,
+                outcome => return outcome,
+            };
+            // Boxed, as it would make every request larger.
+            match Box::pin(self.without_credential(*need, &mut tries)).await? {
+                Next::Answered => return Ok(()),
+                Next::SendAgain => {}
+            }
+        }
+    }
+
+    fn timed_out(&self, limit: Duration) -> Failure {
+        self.cancel_upstream();
+        let bridge = &self.bridge;
+        // Nothing was sent: it is the person who takes long.
+        if let Some(error) = bridge.waits_for_person().filter(|_| !self.was_sent()) {
+            return error.into();
+        }
+        let remote = bridge.authorization.remote();
+        let message = format!("{remote} did not answer within {} s", limit.as_secs());
+        BridgeError::new(TIMED_OUT, message).with_hint("raise --timeout").into()
+    }
+
+    fn was_sent(&self) -> bool {
+        self.tickets.iter().any(Ticket::was_sent)
     }
 
     /// Runs the handshake, holding everything else back until it has its answer; the stream
@@ -94,6 +117,10 @@ impl Exchange {
             let answer = match failure {
                 Failure::Bridge(error) => error_response(Some(&ticket.id), error),
                 Failure::Remote(message) => with_id(message, &ticket.id),
+                Failure::Person(need) => {
+                    let error = self.bridge.sign_in_needed(need, None);
+                    error_response(Some(&ticket.id), &error)
+                }
             };
             let room = self.bridge.outbox.reserve(answer.len()).await;
             if self.bridge.pending.claim(ticket) {
@@ -102,158 +129,4 @@ impl Exchange {
             }
         }
     }
-
-    async fn attempts(&self) -> Result<(), Failure> {
-        let bridge = &self.bridge;
-        let credential = bridge.authorization.credential().await;
-        let mut credential = credential.map_err(|error| bridge.unauthorized(&error))?;
-        let mut credentials = 1;
-        let mut began_anew = false;
-        let mut listed_anew = false;
-        loop {
-            let session = bridge.session.snapshot();
-            let reply = self.post(&credential, &session).await?;
-            let lost = reply.status == StatusCode::NOT_FOUND && self.used_session(&session);
-            match reply.status {
-                StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                    let fresh = bridge.after_refusal(reply, &credential).await?;
-                    credentials += 1;
-                    if credentials > CREDENTIALS {
-                        return Err(bridge
-                            .unauthorized(&bridge.authorization.refused(fresh.origin))
-                            .into());
-                    }
-                    credential = fresh;
-                }
-                StatusCode::NOT_FOUND if lost && !began_anew => {
-                    began_anew = true;
-                    reply.body.discard().await;
-                    bridge.recover(session.epoch).await?;
-                }
-                StatusCode::BAD_REQUEST => {
-                    let failure = bridge.http_error(reply).await;
-                    if listed_anew || !is_header_mismatch(&failure) || !self.list_anew().await {
-                        return Err(failure);
-                    }
-                    listed_anew = true;
-                }
-                status if status.is_success() => {
-                    return self.deliver(reply, &credential, &session).await;
-                }
-                _ => return Err(bridge.http_error(reply).await),
-            }
-        }
-    }
-
-    async fn post(&self, credential: &Credential, session: &Snapshot) -> Result<Reply, Failure> {
-        let headers = self.headers(credential, session);
-        self.bridge.session.used();
-        for ticket in &self.tickets {
-            ticket.mark_sent();
-        }
-        let reply = self.bridge.remote.post(self.body.clone(), headers).await;
-        reply.map_err(|failure| self.bridge.not_sent(&failure).into())
-    }
-
-    fn headers(&self, credential: &Credential, session: &Snapshot) -> HeaderMap {
-        let mut headers = credential.headers.clone();
-        match &self.calls[..] {
-            [call] if call.era == Era::Modern => {
-                call.put_metadata(&mut headers);
-                self.bridge.tools.put_param_headers(call, &mut headers);
-            }
-            [call] if call.message.method() == "initialize" => {}
-            _ => session.put_headers(&mut headers),
-        }
-        headers
-    }
-
-    fn used_session(&self, session: &Snapshot) -> bool {
-        session.id.is_some()
-            && self
-                .calls
-                .iter()
-                .all(|call| call.era == Era::Legacy && call.message.method() != "initialize")
-    }
-
-    /// The headers did not fit the tool: asks what it declares now. False if that fails.
-    async fn list_anew(&self) -> bool {
-        match &self.calls[..] {
-            [call] if call.era == Era::Modern && call.message.method() == "tools/call" => {
-                self.bridge.list_tools_anew(call).await
-            }
-            _ => false,
-        }
-    }
-
-    async fn deliver(
-        &self,
-        reply: Reply,
-        credential: &Credential,
-        session: &Snapshot,
-    ) -> Result<(), Failure> {
-        let status = reply.status.as_u16();
-        let delivery = Delivery {
-            bridge: &self.bridge,
-            tickets: &self.tickets,
-            session: session.clone(),
-            headers: &reply.headers,
-        };
-        match reply.content {
-            Content::EventStream => {
-                let stream = reply.body.events();
-                return self.deliver_stream(&delivery, stream, credential).await;
-            }
-            Content::Json | Content::Unnamed => {
-                let body = reply.body.whole().await.map_err(|lost| self.bridge.lost(&lost))?;
-                if !body.is_empty() && delivery.line(body.clone()).await.is_err() {
-                    let error = self.bridge.refused(
-                        status,
-                        "answered with something that is no JSON-RPC message",
-                        &body,
-                    );
-                    return Err(error.into());
-                }
-            }
-            Content::Other => {
-                let body = reply.body.refusal().await;
-                let what = "answered with something that is no MCP message";
-                return Err(self.bridge.refused(status, what, &body).into());
-            }
-        }
-        if delivery.is_done() { Ok(()) } else { Err(self.bridge.unanswered().into()) }
-    }
-
-    async fn deliver_stream(
-        &self,
-        delivery: &Delivery<'_>,
-        mut stream: EventStream,
-        credential: &Credential,
-    ) -> Result<(), Failure> {
-        let mut resumption = Resumption::default();
-        loop {
-            let ended = delivery.stream(&mut stream).await;
-            if delivery.is_done() {
-                return Ok(());
-            }
-            resumption.progressed(&stream);
-            let failure = match ended {
-                Err(Lost::TooLong) => return Err(self.bridge.lost(&Lost::TooLong).into()),
-                Err(lost) => self.bridge.lost(&lost),
-                Ok(()) => self.bridge.unanswered(),
-            };
-            // Modern streams are not resumable.
-            if self.calls.iter().any(|call| call.era == Era::Modern) {
-                return Err(failure.into());
-            }
-            match resumption.resume(&self.bridge, credential, &delivery.session).await {
-                Some(resumed) => stream = resumed,
-                None => return Err(failure.into()),
-            }
-        }
-    }
-}
-
-fn is_header_mismatch(failure: &Failure) -> bool {
-    matches!(failure, Failure::Remote(message) if message.error_code() == Some(HEADER_MISMATCH))
 }

@@ -1,27 +1,17 @@
-//! What the client says: requests each on their own way, notifications in order, answers to
-//! the server, cancellations.
+//! What the client says: requests each on their own way, and answers to the server.
 
+use super::Bridge;
 use super::call::Call;
-use super::era::Era;
 use super::exchange::Exchange;
 use super::pending::Ticket;
-use super::refusal::{CLOSED, Failure, NOT_ALLOWED};
-use super::session::Snapshot;
+use super::refusal::{CLOSED, NOT_ALLOWED};
 use super::stdin::{Incoming, Stdin};
-use super::{Bridge, Note};
 use crate::jsonrpc::{BridgeError, IdKey, Invalid, Kind, Line, Message, error_response};
 use bytes::Bytes;
-use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::sync::mpsc;
-
-/// How long a notification may hold up the ones behind it.
-const NOTIFICATION: Duration = Duration::from_secs(5);
-/// How long the end of the handshake may hold up everything else.
-const HANDSHAKE: Duration = Duration::from_secs(3);
+use std::sync::atomic::AtomicBool;
 
 impl Bridge {
     /// The next line; while very much waits for the remote or for the client to read, none
@@ -86,11 +76,14 @@ impl Bridge {
         line: Bytes,
         elements: Vec<Result<Message, Invalid>>,
     ) -> Result<(), Invalid> {
-        if !self.session.snapshot().has_batches() {
+        let session = self.session.snapshot();
+        if !session.has_batches() {
             let why = "batches belong to protocol version 2025-03-26, which was not negotiated";
             return Err(Invalid { code: -32600, id: None, why });
         }
-        if let Some(calls) = self.as_one(&elements) {
+        // A remote that negotiated something else than the client was told may have none.
+        let whole = if session.told.is_none() { self.as_one(&elements) } else { None };
+        if let Some(calls) = whole {
             let calls: Vec<_> = calls.into_iter().map(Arc::new).collect();
             let tickets = calls.iter().filter(|call| call.is_request()).map(Ticket::new).collect();
             self.start(calls, tickets, line);
@@ -135,11 +128,7 @@ impl Bridge {
             return Err(Invalid { code: -32600, id: Some(ticket.id), why });
         }
         if !self.may_send(&call) {
-            let name = self.clean(call.name().unwrap_or_default());
-            let error =
-                BridgeError::new(NOT_ALLOWED, format!("the tool '{name}' is not allowed here"))
-                    .with_hint("the flags --allow-tool, --ignore-tool and --read-only decide");
-            self.answer(error_response(Some(&ticket.id), &error));
+            self.answer(error_response(Some(&ticket.id), &self.not_allowed(&call)));
             return Ok(());
         }
         if ticket.method() == "initialize" {
@@ -159,9 +148,17 @@ impl Bridge {
         }
     }
 
-    fn may_send(&self, call: &Call) -> bool {
+    /// The error for a tool that flags keep from the client.
+    pub(super) fn not_allowed(&self, call: &Call) -> BridgeError {
+        let name = self.clean(call.name().unwrap_or_default());
+        BridgeError::new(NOT_ALLOWED, format!("the tool '{name}' is not allowed here"))
+            .with_hint("the flags --allow-tool, --ignore-tool and --read-only decide")
+    }
+
+    pub(super) fn may_send(&self, call: &Call) -> bool {
         call.message.method() != "tools/call"
             || self.tools.may_call(call.name().unwrap_or_default())
+            || self.stand_in.is_own_tool(call)
     }
 
     fn start(self: &Arc<Self>, calls: Vec<Arc<Call>>, tickets: Vec<Ticket>, body: Bytes) {
@@ -171,7 +168,8 @@ impl Bridge {
         let ids: Vec<_> = tickets.iter().map(|ticket| ticket.id.clone()).collect();
         let handshake = tickets.iter().any(|ticket| ticket.method() == "initialize");
         let _held = self.requests.hold(body.len());
-        let exchange = Exchange { bridge: self.clone(), tickets, calls, body, _held };
+        let acknowledged = AtomicBool::new(false);
+        let exchange = Exchange { bridge: self.clone(), tickets, calls, body, acknowledged, _held };
         let gate = self.gate.clone();
         // Taken now, in the client's order, not when the task first runs.
         let alone = if handshake { gate.clone().try_write_owned().ok() } else { None };
@@ -221,135 +219,10 @@ impl Bridge {
             bridge.log_refusal("an answer", told);
         });
     }
-
-    fn take_notification(self: &Arc<Self>, call: Call) {
-        if call.message.method() == "notifications/cancelled" {
-            return self.take_cancellation(&call);
-        }
-        if call.message.method() == "notifications/initialized" {
-            return self.take_initialized(call);
-        }
-        let held = self.notes.hold(call.message.text().len());
-        // The receiver lives as long as the bridge.
-        let _ = self.notifications.send((call, held));
-    }
-
-    /// Ends the handshake: what the client says after it waits until the remote has it.
-    fn take_initialized(self: &Arc<Self>, call: Call) {
-        let gate = self.gate.clone();
-        let alone = gate.clone().try_write_owned().ok();
-        let bridge = self.clone();
-        tokio::spawn(async move {
-            let alone = match alone {
-                Some(alone) => alone,
-                None => gate.write_owned().await,
-            };
-            let mut telling = std::pin::pin!(bridge.notify(&call));
-            let told = tokio::select! {
-                told = &mut telling => { drop(alone); told }
-                // A remote that never takes it must not hold up everything else for good.
-                () = tokio::time::sleep(HANDSHAKE) => { drop(alone); telling.await }
-            };
-            if told.is_ok() {
-                bridge.listen();
-            }
-            bridge.log_refusal("the end of the handshake", told);
-        });
-    }
-
-    fn take_cancellation(self: &Arc<Self>, call: &Call) {
-        let Some(id) = call.cancelled_id() else { return };
-        let known = self.pending.get(&id);
-        // MCP: the handshake cannot be cancelled.
-        if known.as_ref().is_some_and(|ticket| ticket.method() == "initialize") {
-            return;
-        }
-        match self.pending.cancel(&id) {
-            Some(ticket) if ticket.era() == Era::Legacy && ticket.was_sent() => {
-                self.forward_cancellation(&ticket, Some(call.message.text().clone()));
-            }
-            // Modern: the end of its stream is the cancellation. Never sent: nothing to cancel.
-            Some(_) => {}
-            None => tracing::debug!("a cancellation names a request that does not wait any more"),
-        }
-    }
-
-    /// Tells a legacy remote that nobody waits for this request any more.
-    pub(super) fn forward_cancellation(self: &Arc<Self>, ticket: &Ticket, text: Option<Bytes>) {
-        if ticket.era() == Era::Modern {
-            return;
-        }
-        let text = text.unwrap_or_else(|| {
-            let head =
-                br#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"#;
-            [&head[..], &ticket.id, b"}}"].concat().into()
-        });
-        let bridge = self.clone();
-        tokio::spawn(async move {
-            let session = bridge.session.snapshot();
-            let told = bridge.tell(text, &session).await;
-            bridge.log_refusal("a cancellation", told);
-        });
-    }
-
-    pub(super) fn log_refusal(&self, what: &str, told: Result<(), Failure>) {
-        match told {
-            Ok(()) => {}
-            Err(Failure::Bridge(error)) => {
-                tracing::warn!("{what} did not get through: {}", error.message)
-            }
-            Err(Failure::Remote(message)) => {
-                let why = String::from_utf8_lossy(message.error().unwrap_or_default()).into_owned();
-                tracing::warn!("{what} was refused: {}", self.clean(&why));
-            }
-        }
-    }
-
-    /// Sends one notification; a lost session is begun anew once.
-    async fn notify(self: &Arc<Self>, call: &Call) -> Result<(), Failure> {
-        let session = self.session.snapshot();
-        let text = call.message.text().clone();
-        if call.era == Era::Modern {
-            return self.tell_with(text, |headers| call.put_metadata(headers)).await;
-        }
-        match self.tell(text.clone(), &session).await {
-            Err(failure) if session.id.is_some() && is_not_found(&failure) => {
-                self.recover(session.epoch).await?;
-                let session: Snapshot = self.session.snapshot();
-                self.tell(text, &session).await
-            }
-            told => told,
-        }
-    }
 }
 
 pub(super) fn invalid_response(invalid: &Invalid) -> Bytes {
     let what = if invalid.code == -32700 { "parse error" } else { "invalid request" };
     let error = BridgeError::new(invalid.code, format!("{what}: {}", invalid.why));
     error_response(invalid.id.as_deref(), &error)
-}
-
-fn is_not_found(failure: &Failure) -> bool {
-    match failure {
-        Failure::Bridge(error) => error.http_status == Some(StatusCode::NOT_FOUND.as_u16()),
-        Failure::Remote(_) => false,
-    }
-}
-
-/// Sends the client's notifications one after the other.
-pub(super) async fn forward_notifications(
-    bridge: Arc<Bridge>,
-    mut ordered: mpsc::UnboundedReceiver<Note>,
-) {
-    while let Some((call, held)) = ordered.recv().await {
-        let bridge = bridge.clone();
-        let mut sending = tokio::spawn(async move {
-            let _held = held;
-            drop(bridge.gate.read().await);
-            let told = bridge.notify(&call).await;
-            bridge.log_refusal("a notification", told);
-        });
-        // A remote that does not answer must not stop the notifications behind for good.
-        let _ = tokio::time::timeout(NOTIFICATION, &mut sending).await;
-    }
 }

@@ -3,6 +3,7 @@
 use super::Bridge;
 use super::resumption::jitter;
 use super::session::Snapshot;
+use crate::authorization::{AuthorizationError, Refusal};
 use crate::transport::metadata::LAST_EVENT_ID;
 use crate::transport::{Content, EventStream};
 use bytes::Bytes;
@@ -86,8 +87,9 @@ impl Bridge {
                 Opened::Stream(Box::new(reply.body.events()))
             }
             Ok(reply) if reply.status == StatusCode::UNAUTHORIZED => {
-                match self.authorization.after_refusal(&credential).await {
-                    Ok(_) => Opened::NotNow,
+                let refusal = Refusal { status: 401, headers: &reply.headers };
+                match self.authorization.after_refusal(&credential, refusal).await {
+                    Ok(_) | Err(AuthorizationError::Person(_)) => Opened::NotNow,
                     Err(_) => Opened::Never,
                 }
             }

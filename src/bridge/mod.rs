@@ -1,6 +1,7 @@
 //! The bridge between a client on stdio and a remote over HTTP: the loop over the client's
 //! lines, and what all its parts share.
 
+mod attempts;
 mod call;
 mod delivery;
 mod era;
@@ -8,6 +9,7 @@ mod exchange;
 mod incoming;
 mod intake;
 mod listen;
+mod notifications;
 mod own;
 mod pending;
 mod recovery;
@@ -15,6 +17,7 @@ mod refusal;
 mod resumption;
 mod session;
 mod shutdown;
+mod stand_in;
 mod stdin;
 mod stdout;
 mod tools;
@@ -31,6 +34,7 @@ use intake::Intake;
 use pending::Pending;
 use refusal::TOO_LARGE;
 use session::Session;
+use stand_in::StandIn;
 use std::sync::Arc;
 use std::time::Duration;
 use stdin::{Incoming, Stdin};
@@ -49,10 +53,12 @@ type Note = (call::Call, intake::Held);
 /// What a bridge is made of.
 pub struct Settings {
     pub remote: StreamableHttp,
-    pub authorization: Authorization,
+    pub authorization: Arc<Authorization>,
     pub tools: ToolFilter,
     /// How long a request may take; none by default, as the client has its own limit.
     pub timeout: Option<Duration>,
+    /// How long a request waits for a person to sign in.
+    pub auth_timeout: Duration,
     /// Largest message in bytes.
     pub max_message: usize,
 }
@@ -60,12 +66,14 @@ pub struct Settings {
 /// What the parts of a running bridge share.
 struct Bridge {
     remote: StreamableHttp,
-    authorization: Authorization,
+    authorization: Arc<Authorization>,
     outbox: Outbox,
     pending: Pending,
     session: Session,
     tools: Tools,
     timeout: Option<Duration>,
+    auth_timeout: Duration,
+    stand_in: StandIn,
     /// Held alone by the handshake, so that nothing overtakes it.
     gate: Arc<RwLock<()>>,
     /// Notifications in the client's order.
@@ -94,13 +102,15 @@ pub async fn run(settings: Settings) -> std::io::Result<Ended> {
         session: Session::default(),
         tools: Tools::new(settings.tools),
         timeout: settings.timeout,
+        auth_timeout: settings.auth_timeout,
+        stand_in: StandIn::default(),
         gate: Arc::default(),
         notifications,
         requests: Intake::new(REQUESTS),
         notes: Intake::new(NOTES),
     });
     bridge.authorization.prepare();
-    tokio::spawn(incoming::forward_notifications(bridge.clone(), ordered));
+    tokio::spawn(notifications::forward_notifications(bridge.clone(), ordered));
     let mut ending = std::pin::pin!(shutdown::asked_to_end(writer));
     let ended = loop {
         tokio::select! {

@@ -7,7 +7,7 @@ use super::refusal::Failure;
 use super::session::Snapshot;
 use crate::authorization::Credential;
 use crate::jsonrpc::object::{find, string};
-use crate::jsonrpc::{BridgeError, Kind, Line, Message, same_id};
+use crate::jsonrpc::{Kind, Line, Message, same_id};
 use crate::transport::{Content, Reply};
 use bytes::Bytes;
 use reqwest::StatusCode;
@@ -21,9 +21,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const PAGES: usize = 20;
 
 impl Bridge {
-    pub(super) async fn credential(&self) -> Result<Arc<Credential>, BridgeError> {
+    pub(super) async fn credential(&self) -> Result<Arc<Credential>, Failure> {
         let credential = self.authorization.credential().await;
-        credential.map_err(|error| self.unauthorized(&error))
+        credential.map_err(|error| self.no_credential(error))
     }
 
     /// Sends a notification or an answer in a session.

@@ -57,6 +57,11 @@ impl Ticket {
         self.sent.store(true, Ordering::Relaxed);
     }
 
+    /// The remote refused it unread: there is nothing that could be cancelled there.
+    pub(super) fn mark_unsent(&self) {
+        self.sent.store(false, Ordering::Relaxed);
+    }
+
     pub(super) fn was_sent(&self) -> bool {
         self.sent.load(Ordering::Relaxed)
     }

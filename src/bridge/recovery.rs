@@ -3,8 +3,8 @@
 use super::Bridge;
 use super::refusal::{CLOSED, Failure, UNREACHABLE};
 use super::session::Snapshot;
-use crate::jsonrpc::object::get;
-use crate::jsonrpc::{Message, with_id};
+use super::stand_in::Told;
+use crate::jsonrpc::with_id;
 use bytes::Bytes;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -31,38 +31,44 @@ impl Bridge {
         recovery.await.unwrap_or_else(|_| Err(self.unanswered().into()))
     }
 
-    async fn recover_once(self: &Arc<Self>, lost: u64) -> Result<(), Failure> {
+    async fn recover_once(self: &Arc<Self>, epoch: u64) -> Result<(), Failure> {
         let came = Instant::now();
         let mut last = self.session.recovery.lock().await;
-        if self.session.snapshot().epoch != lost {
+        let lost = self.session.snapshot();
+        if lost.epoch != epoch {
             return Ok(());
         }
-        if let Some(one) = last.as_ref().filter(|one| one.lost == lost && one.at >= came) {
+        if let Some(one) = last.as_ref().filter(|one| one.lost == epoch && one.at >= came) {
             return Err(one.failure.clone());
         }
-        let outcome = self.begin_anew(lost).await.map_err(|failure| self.not_begun(failure));
+        let outcome = self.begin_anew(&lost).await.map_err(|failure| match lost.is_stand_in() {
+            true => self.not_live(failure),
+            false => self.not_begun(failure),
+        });
         if let Some(of_no_use) = self.session.abandon() {
             self.delete_soon(of_no_use);
         }
         *last = match &outcome {
             Ok(()) => None,
             Err(failure) => {
-                Some(LastFailure { lost, at: Instant::now(), failure: failure.clone() })
+                Some(LastFailure { lost: epoch, at: Instant::now(), failure: failure.clone() })
             }
         };
         outcome
     }
 
     /// The handshake in full before anything else may use the new session.
-    async fn begin_anew(self: &Arc<Self>, lost: u64) -> Result<(), Failure> {
+    async fn begin_anew(self: &Arc<Self>, lost: &Snapshot) -> Result<(), Failure> {
         let initialize = self.session.initialize().ok_or_else(|| self.unanswered())?;
-        tracing::info!("the remote has forgotten the session; it is begun anew");
+        if lost.is_real() {
+            tracing::info!("the remote has forgotten the session; it is begun anew");
+        }
         let own = with_id(&initialize, &self.session.own_id());
-        let (answer, headers) = self.ask(own, lost + 1, |_| ()).await?;
+        let (answer, headers) = self.ask(own, lost.epoch + 1, |_| ()).await?;
         if answer.result().is_none() {
             return Err(Failure::Remote(Box::new(answer)));
         }
-        let fresh = Snapshot::new(lost + 1, &answer, &headers);
+        let fresh = Snapshot::new(lost.epoch + 1, &answer, &headers).after(lost, &answer);
         self.session.form(&fresh);
         let initialized =
             Bytes::from_static(br#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#);
@@ -70,13 +76,21 @@ impl Bridge {
         if tokio::time::timeout(SETTINGS, self.say_again(&fresh)).await.is_err() {
             tracing::warn!("the new session takes too long over the client's settings");
         }
-        if let Some(of_no_use) = self.session.succeed(lost) {
+        if let Some(of_no_use) = self.session.succeed(lost.epoch) {
             // The client has shaken hands by itself in the meantime.
             self.delete_soon(of_no_use);
             return Ok(());
         }
         self.listen();
-        self.announce_changes(&answer).await;
+        self.keep_handshake(&answer);
+        match &lost.told {
+            Some(told) if lost.is_stand_in() => {
+                tracing::info!("signed in; the remote answers from now on");
+                self.stand_in.met();
+                self.announce(&told.promises).await;
+            }
+            _ => self.announce(&Told::read(answer.result().unwrap_or_default()).promises).await,
+        }
         Ok(())
     }
 
@@ -108,19 +122,11 @@ impl Bridge {
         }
     }
 
-    /// Tells the client to look again at what the server promised to tell of.
-    async fn announce_changes(&self, answer: &Message) {
-        let capabilities = answer.result().and_then(|result| get(result, "capabilities"));
-        for (capability, method) in [
-            ("tools", "notifications/tools/list_changed"),
-            ("prompts", "notifications/prompts/list_changed"),
-            ("resources", "notifications/resources/list_changed"),
-        ] {
-            let declared = capabilities.and_then(|all| get(all, capability));
-            if declared.is_some_and(|one| get(one, "listChanged") == Some(b"true")) {
-                let text = format!(r#"{{"jsonrpc":"2.0","method":"{method}"}}"#);
-                self.outbox.send(text.into()).await;
-            }
+    /// Tells the client to look again at what it was promised to hear of.
+    pub(super) async fn announce(&self, changes: &[&str]) {
+        for method in changes {
+            let text = format!(r#"{{"jsonrpc":"2.0","method":"{method}"}}"#);
+            self.outbox.send(text.into()).await;
         }
     }
 }

@@ -2,6 +2,7 @@
 //! (MCP 2025-11-25, "Session Management").
 
 use super::recovery::LastFailure;
+use super::stand_in::{Lacks, Told};
 use crate::jsonrpc::object::{get, string};
 use crate::jsonrpc::{IdKey, Message};
 use crate::transport::metadata::{PROTOCOL_VERSION, SESSION_ID};
@@ -9,7 +10,7 @@ use bytes::Bytes;
 use reqwest::header::{HeaderMap, HeaderValue};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::task::AbortHandle;
 
 /// The one revision with batches.
@@ -51,6 +52,12 @@ pub(super) struct Snapshot {
     pub(super) epoch: u64,
     pub(super) id: Option<HeaderValue>,
     version: Option<HeaderValue>,
+    /// What the client was told, where its handshake was answered without the remote.
+    pub(super) told: Option<Arc<Told>>,
+    /// The remote has begun no session yet.
+    stand_in: bool,
+    /// What the remote does not have, though the client was told so.
+    pub(super) lacks: Lacks,
 }
 
 impl Snapshot {
@@ -61,7 +68,27 @@ impl Snapshot {
             epoch,
             id: headers.get(SESSION_ID).cloned(),
             version: version.and_then(|version| HeaderValue::from_str(&version).ok()),
+            ..Self::default()
         }
+    }
+
+    /// The same as the successor of `lost`, for the same client.
+    pub(super) fn after(mut self, lost: &Self, answer: &Message) -> Self {
+        self.told.clone_from(&lost.told);
+        if self.told.is_some() {
+            self.lacks = Lacks::of(answer);
+        }
+        self
+    }
+
+    /// True while there is no session at the remote, and a person is needed to begin one.
+    pub(super) fn is_stand_in(&self) -> bool {
+        self.stand_in
+    }
+
+    /// True for a session at the remote.
+    pub(super) fn is_real(&self) -> bool {
+        self.epoch > 0 && !self.stand_in
     }
 
     /// Adds what every message of a session carries.
@@ -74,9 +101,12 @@ impl Snapshot {
         }
     }
 
-    /// True where the negotiated revision has batches.
+    /// True where the revision that the client knows has batches.
     pub(super) fn has_batches(&self) -> bool {
-        self.version.as_ref().is_some_and(|version| version == BATCH_VERSION)
+        match &self.told {
+            Some(told) => told.version == BATCH_VERSION,
+            None => self.version.as_ref().is_some_and(|version| version == BATCH_VERSION),
+        }
     }
 }
 
@@ -102,8 +132,23 @@ impl Session {
         answer: &Message,
         headers: &HeaderMap,
     ) -> Option<Snapshot> {
+        self.replace(initialize, |epoch| Snapshot::new(epoch, answer, headers))
+    }
+
+    /// The same, where `initialize` was answered without the remote.
+    pub(super) fn begin_stand_in(&self, initialize: &Message, told: Told) -> Option<Snapshot> {
+        let told = Some(Arc::new(told));
+        let fresh = |epoch| Snapshot { epoch, told, stand_in: true, ..Snapshot::default() };
+        self.replace(initialize, fresh)
+    }
+
+    fn replace(
+        &self,
+        initialize: &Message,
+        fresh: impl FnOnce(u64) -> Snapshot,
+    ) -> Option<Snapshot> {
         let mut state = self.lock();
-        let fresh = Snapshot::new(state.now.epoch + 1, answer, headers);
+        let fresh = fresh(state.now.epoch + 1);
         state.initialize = Some(initialize.clone());
         let before = state.become_session(fresh);
         before.id.is_some().then_some(before)

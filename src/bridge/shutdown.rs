@@ -18,6 +18,10 @@ const DELETE: Duration = Duration::from_secs(30);
 /// How long the client may take to read the last lines.
 const LAST_LINES: Duration = Duration::from_millis(100);
 
+/// How long a refresh under way may take to be kept, counted from the beginning of the end:
+/// the waits above fit into it.
+const SETTLED: Duration = Duration::from_millis(900);
+
 /// Why the bridge ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
@@ -88,6 +92,7 @@ impl Bridge {
         ended: Ended,
         mut sooner: impl Future<Output = Ended> + Unpin,
     ) {
+        let settled = tokio::time::Instant::now() + SETTLED;
         if ended == Ended::InputClosed && self.pending.is_awaited() {
             tokio::select! {
                 () = self.all_answered() => {}
@@ -108,6 +113,7 @@ impl Bridge {
         if let Some(session) = session {
             let _ = tokio::time::timeout(GOODBYE, self.delete(&session)).await;
         }
+        let _ = tokio::time::timeout_at(settled, self.authorization.settled()).await;
     }
 
     async fn all_answered(&self) {

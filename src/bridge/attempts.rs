@@ -1,0 +1,287 @@
+//! Sending a request, and sending it again only where it was provably not executed.
+
+use super::Bridge;
+use super::delivery::Delivery;
+use super::era::Era;
+use super::exchange::Exchange;
+use super::refusal::Failure;
+use super::resumption::Resumption;
+use super::session::Snapshot;
+use super::stand_in::{HANDSHAKE, Next, StandIn, Wants};
+use crate::authorization::Credential;
+use crate::transport::{Content, EventStream, Lost, Reply};
+use reqwest::StatusCode;
+use reqwest::header::HeaderMap;
+use std::sync::Arc;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// How often a request is sent with one credential after another.
+const CREDENTIALS: usize = 3;
+/// -32020 of MCP 2026-07-28: headers and body do not match.
+const HEADER_MISMATCH: i64 = -32020;
+
+/// What was tried for one request so far.
+#[derive(Default)]
+pub(super) struct Tries {
+    credential: Option<Arc<Credential>>,
+    /// How many there were.
+    credentials: usize,
+    /// How often it waited for a person.
+    waits: usize,
+    began_anew: bool,
+    listed_anew: bool,
+    /// When authorization has to be done; it counts as a need for a person after that.
+    patience: Option<Instant>,
+    /// That happened.
+    pub(super) late: bool,
+    /// Tells a stream that is meant to last of the end of a sign-in.
+    acceptance: Option<watch::Receiver<()>>,
+}
+
+impl Tries {
+    pub(super) fn of(exchange: &Exchange) -> Self {
+        let mut tries = Self::default();
+        if let [call] = &exchange.calls[..] {
+            match Wants::of(call) {
+                Wants::Handshake | Wants::Discover => {
+                    tries.patience = Some(Instant::now() + HANDSHAKE);
+                }
+                Wants::Listen => tries.acceptance = Some(exchange.bridge.stand_in.acceptance()),
+                _ => {}
+            }
+        }
+        tries
+    }
+
+    /// Takes another credential.
+    ///
+    /// # Errors
+    /// After too many of them.
+    fn take(&mut self, bridge: &Bridge, fresh: Arc<Credential>) -> Result<(), Failure> {
+        self.credentials += 1;
+        if self.credentials > CREDENTIALS {
+            return Err(bridge.unauthorized(&bridge.authorization.refused(fresh.origin)).into());
+        }
+        self.credential = Some(fresh);
+        Ok(())
+    }
+
+    /// False once another sign-in would not change anything.
+    pub(super) fn may_wait(&self) -> bool {
+        self.credentials < CREDENTIALS && self.waits < CREDENTIALS
+    }
+
+    /// After a sign-in.
+    pub(super) fn begin_again(&mut self) {
+        self.waits += 1;
+        self.credential = None;
+    }
+
+    /// The credential that did not do.
+    pub(super) fn refused(&self, bridge: &Bridge) -> Option<Arc<Credential>> {
+        self.credential.clone().or_else(|| bridge.authorization.known())
+    }
+
+    /// Waits until a person who was needed is not any more.
+    pub(super) async fn acceptance(&mut self, stand_in: &StandIn) {
+        let seen = self.acceptance.get_or_insert_with(|| stand_in.acceptance());
+        // The sender lives as long as the bridge.
+        let _ = seen.changed().await;
+    }
+
+    /// A handshake does not wait long for what may need a person.
+    async fn in_time<T>(
+        &mut self,
+        bridge: &Bridge,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let Some(end) = self.patience else { return work.await };
+        tokio::time::timeout_at(end, work).await.unwrap_or_else(|_| {
+            self.late = true;
+            Err(Failure::Person(Box::new(bridge.late())))
+        })
+    }
+}
+
+impl Exchange {
+    pub(super) async fn attempts(&self, tries: &mut Tries) -> Result<(), Failure> {
+        let bridge = &self.bridge;
+        loop {
+            let session = bridge.session.snapshot();
+            if session.told.is_some() && self.is_in_session() {
+                match Box::pin(self.instead(&session)).await? {
+                    Some(Next::Answered) => return Ok(()),
+                    Some(Next::SendAgain) => continue,
+                    None => {}
+                }
+            }
+            let credential = self.credential(tries).await?;
+            let reply = self.post(&credential, &session).await?;
+            let lost = reply.status == StatusCode::NOT_FOUND && self.used_session(&session);
+            match reply.status {
+                StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                    let answer = bridge.after_refusal(reply, &credential);
+                    let fresh = tries.in_time(bridge, answer).await?;
+                    tries.take(bridge, fresh)?;
+                }
+                StatusCode::NOT_FOUND if lost && !tries.began_anew => {
+                    tries.began_anew = true;
+                    reply.body.discard().await;
+                    bridge.recover(session.epoch).await?;
+                }
+                StatusCode::BAD_REQUEST => {
+                    let failure = bridge.http_error(reply).await;
+                    let anew = !tries.listed_anew && is_header_mismatch(&failure);
+                    if !anew || !self.list_anew().await {
+                        return self.failed(failure).await;
+                    }
+                    tries.listed_anew = true;
+                }
+                status if status.is_success() => {
+                    bridge.took(&credential, self.era()).await;
+                    return self.deliver(reply, &credential, &session).await;
+                }
+                _ => return self.failed(bridge.http_error(reply).await).await,
+            }
+        }
+    }
+
+    async fn credential(&self, tries: &mut Tries) -> Result<Arc<Credential>, Failure> {
+        if let Some(credential) = &tries.credential {
+            return Ok(credential.clone());
+        }
+        let fresh = tries.in_time(&self.bridge, self.bridge.credential()).await?;
+        tries.take(&self.bridge, fresh.clone())?;
+        Ok(fresh)
+    }
+
+    /// An HTTP error is the end of it, unless only the stand-in has spoken so far.
+    async fn failed(&self, failure: Failure) -> Result<(), Failure> {
+        let [ticket] = &self.tickets[..] else { return Err(failure) };
+        let result = self.bridge.after_stand_in(&ticket.call, failure)?;
+        self.answer(ticket, &result).await?;
+        Ok(())
+    }
+
+    /// Batches are legacy.
+    fn era(&self) -> Era {
+        self.calls.first().map_or(Era::Legacy, |call| call.era)
+    }
+
+    /// True for what belongs to a legacy session.
+    fn is_in_session(&self) -> bool {
+        self.calls
+            .iter()
+            .all(|call| call.era == Era::Legacy && call.message.method() != "initialize")
+    }
+
+    async fn post(&self, credential: &Credential, session: &Snapshot) -> Result<Reply, Failure> {
+        let headers = self.headers(credential, session);
+        self.bridge.session.used();
+        for ticket in &self.tickets {
+            ticket.mark_sent();
+        }
+        let reply = self.bridge.remote.post(self.body.clone(), headers).await;
+        reply.map_err(|failure| self.bridge.not_sent(&failure).into())
+    }
+
+    fn headers(&self, credential: &Credential, session: &Snapshot) -> HeaderMap {
+        let mut headers = credential.headers.clone();
+        match &self.calls[..] {
+            [call] if call.era == Era::Modern => {
+                call.put_metadata(&mut headers);
+                self.bridge.tools.put_param_headers(call, &mut headers);
+            }
+            [call] if call.message.method() == "initialize" => {}
+            _ => session.put_headers(&mut headers),
+        }
+        headers
+    }
+
+    fn used_session(&self, session: &Snapshot) -> bool {
+        session.id.is_some() && self.is_in_session()
+    }
+
+    /// The headers did not fit the tool: asks what it declares now. False if that fails.
+    async fn list_anew(&self) -> bool {
+        match &self.calls[..] {
+            [call] if call.era == Era::Modern && call.message.method() == "tools/call" => {
+                self.bridge.list_tools_anew(call).await
+            }
+            _ => false,
+        }
+    }
+
+    async fn deliver(
+        &self,
+        reply: Reply,
+        credential: &Credential,
+        session: &Snapshot,
+    ) -> Result<(), Failure> {
+        let status = reply.status.as_u16();
+        let delivery = Delivery {
+            bridge: &self.bridge,
+            tickets: &self.tickets,
+            session: session.clone(),
+            headers: &reply.headers,
+            acknowledged: &self.acknowledged,
+        };
+        match reply.content {
+            Content::EventStream => {
+                let stream = reply.body.events();
+                return self.deliver_stream(&delivery, stream, credential).await;
+            }
+            Content::Json | Content::Unnamed => {
+                let body = reply.body.whole().await.map_err(|lost| self.bridge.lost(&lost))?;
+                if !body.is_empty() && delivery.line(body.clone()).await.is_err() {
+                    let error = self.bridge.refused(
+                        status,
+                        "answered with something that is no JSON-RPC message",
+                        &body,
+                    );
+                    return Err(error.into());
+                }
+            }
+            Content::Other => {
+                let body = reply.body.refusal().await;
+                let what = "answered with something that is no MCP message";
+                return Err(self.bridge.refused(status, what, &body).into());
+            }
+        }
+        if delivery.is_done() { Ok(()) } else { Err(self.bridge.unanswered().into()) }
+    }
+
+    async fn deliver_stream(
+        &self,
+        delivery: &Delivery<'_>,
+        mut stream: EventStream,
+        credential: &Credential,
+    ) -> Result<(), Failure> {
+        let mut resumption = Resumption::default();
+        loop {
+            let ended = delivery.stream(&mut stream).await;
+            if delivery.is_done() {
+                return Ok(());
+            }
+            resumption.progressed(&stream);
+            let failure = match ended {
+                Err(Lost::TooLong) => return Err(self.bridge.lost(&Lost::TooLong).into()),
+                Err(lost) => self.bridge.lost(&lost),
+                Ok(()) => self.bridge.unanswered(),
+            };
+            // Modern streams are not resumable.
+            if self.calls.iter().any(|call| call.era == Era::Modern) {
+                return Err(failure.into());
+            }
+            match resumption.resume(&self.bridge, credential, &delivery.session).await {
+                Some(resumed) => stream = resumed,
+                None => return Err(failure.into()),
+            }
+        }
+    }
+}
+
+fn is_header_mismatch(failure: &Failure) -> bool {
+    matches!(failure, Failure::Remote(message) if message.error_code() == Some(HEADER_MISMATCH))
+}

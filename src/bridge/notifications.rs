@@ -1,0 +1,161 @@
+//! What the client tells without asking: notifications in order, the end of the handshake,
+//! cancellations.
+
+use super::call::Call;
+use super::era::Era;
+use super::pending::Ticket;
+use super::refusal::Failure;
+use super::session::Snapshot;
+use super::{Bridge, Note};
+use bytes::Bytes;
+use reqwest::StatusCode;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// How long a notification may hold up the ones behind it.
+const NOTIFICATION: Duration = Duration::from_secs(5);
+/// How long the end of the handshake may hold up everything else.
+const HANDSHAKE: Duration = Duration::from_secs(3);
+
+impl Bridge {
+    pub(super) fn take_notification(self: &Arc<Self>, call: Call) {
+        if call.message.method() == "notifications/cancelled" {
+            return self.take_cancellation(&call);
+        }
+        if call.message.method() == "notifications/initialized" {
+            return self.take_initialized(call);
+        }
+        let held = self.notes.hold(call.message.text().len());
+        // The receiver lives as long as the bridge.
+        let _ = self.notifications.send((call, held));
+    }
+
+    /// Ends the handshake: what the client says after it waits until the remote has it.
+    fn take_initialized(self: &Arc<Self>, call: Call) {
+        let gate = self.gate.clone();
+        let alone = gate.clone().try_write_owned().ok();
+        let bridge = self.clone();
+        tokio::spawn(async move {
+            let alone = match alone {
+                Some(alone) => alone,
+                None => gate.write_owned().await,
+            };
+            let session = bridge.session.snapshot();
+            if session.told.is_some() {
+                // The remote has heard it, or will, when the real session begins.
+                if session.is_stand_in() {
+                    bridge.client_is_ready(&session);
+                }
+                return;
+            }
+            let mut telling = std::pin::pin!(bridge.notify(&call));
+            let told = tokio::select! {
+                told = &mut telling => { drop(alone); told }
+                // A remote that never takes it must not hold up everything else for good.
+                () = tokio::time::sleep(HANDSHAKE) => { drop(alone); telling.await }
+            };
+            if told.is_ok() {
+                bridge.listen();
+            }
+            bridge.log_refusal("the end of the handshake", told);
+        });
+    }
+
+    fn take_cancellation(self: &Arc<Self>, call: &Call) {
+        let Some(id) = call.cancelled_id() else { return };
+        let known = self.pending.get(&id);
+        // MCP: the handshake cannot be cancelled.
+        if known.as_ref().is_some_and(|ticket| ticket.method() == "initialize") {
+            return;
+        }
+        match self.pending.cancel(&id) {
+            Some(ticket) if ticket.era() == Era::Legacy && ticket.was_sent() => {
+                self.forward_cancellation(&ticket, Some(call.message.text().clone()));
+            }
+            // Modern: the end of its stream is the cancellation. Never sent: nothing to cancel.
+            Some(_) => {}
+            None => tracing::debug!("a cancellation names a request that does not wait any more"),
+        }
+    }
+
+    /// Tells a legacy remote that nobody waits for this request any more.
+    pub(super) fn forward_cancellation(self: &Arc<Self>, ticket: &Ticket, text: Option<Bytes>) {
+        if ticket.era() == Era::Modern {
+            return;
+        }
+        let text = text.unwrap_or_else(|| {
+            let head =
+                br#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"#;
+            [&head[..], &ticket.id, b"}}"].concat().into()
+        });
+        let bridge = self.clone();
+        tokio::spawn(async move {
+            let session = bridge.session.snapshot();
+            let told = bridge.tell(text, &session).await;
+            bridge.log_refusal("a cancellation", told);
+        });
+    }
+
+    pub(super) fn log_refusal(&self, what: &str, told: Result<(), Failure>) {
+        match told {
+            Ok(()) => {}
+            Err(Failure::Bridge(error)) => {
+                tracing::warn!("{what} did not get through: {}", error.message)
+            }
+            Err(Failure::Person(need)) => {
+                tracing::warn!("{what} did not get through: {}", self.clean(&need.message));
+            }
+            Err(Failure::Remote(message)) => {
+                let why = String::from_utf8_lossy(message.error().unwrap_or_default()).into_owned();
+                tracing::warn!("{what} was refused: {}", self.clean(&why));
+            }
+        }
+    }
+
+    /// Sends one notification; a lost session is begun anew once.
+    async fn notify(self: &Arc<Self>, call: &Call) -> Result<(), Failure> {
+        let session = self.session.snapshot();
+        let text = call.message.text().clone();
+        if call.era == Era::Modern {
+            return self.tell_with(text, |headers| call.put_metadata(headers)).await;
+        }
+        if session.is_stand_in() {
+            // It would be of no interest to the session that is to come.
+            return Ok(());
+        }
+        match self.tell(text.clone(), &session).await {
+            Err(failure) if session.id.is_some() && is_not_found(&failure) => {
+                self.recover(session.epoch).await?;
+                let session: Snapshot = self.session.snapshot();
+                self.tell(text, &session).await
+            }
+            told => told,
+        }
+    }
+}
+
+fn is_not_found(failure: &Failure) -> bool {
+    match failure {
+        Failure::Bridge(error) => error.http_status == Some(StatusCode::NOT_FOUND.as_u16()),
+        Failure::Remote(_) | Failure::Person(_) => false,
+    }
+}
+
+/// Sends the client's notifications one after the other.
+pub(super) async fn forward_notifications(
+    bridge: Arc<Bridge>,
+    mut ordered: mpsc::UnboundedReceiver<Note>,
+) {
+    while let Some((call, held)) = ordered.recv().await {
+        let bridge = bridge.clone();
+        let mut sending = tokio::spawn(async move {
+            let _held = held;
+            drop(bridge.gate.read().await);
+            let told = bridge.notify(&call).await;
+            bridge.log_refusal("a notification", told);
+        });
+        // A remote that does not answer must not stop the notifications behind for good.
+        let _ = tokio::time::timeout(NOTIFICATION, &mut sending).await;
+    }
+}

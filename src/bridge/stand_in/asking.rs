@@ -1,0 +1,144 @@
+//! Asking a person to sign in, and waiting for it.
+
+use super::{List, SEEN};
+use crate::authorization::{Cause, Link, Need, Seen, SignIn};
+use crate::bridge::Bridge;
+use crate::bridge::refusal::{Failure, SIGN_IN_NEEDED, UNREACHABLE};
+use crate::jsonrpc::BridgeError;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// Pauses between attempts to reach the remote after a sign-in.
+const PAUSES: [Duration; 3] =
+    [Duration::from_secs(1), Duration::from_secs(4), Duration::from_secs(15)];
+
+impl Bridge {
+    /// Joins the sign-in that runs, or begins one if `cause` allows it.
+    ///
+    /// # Errors
+    /// The need, where there is none.
+    pub(super) fn begin_sign_in(
+        self: &Arc<Self>,
+        need: &Need,
+        cause: Cause,
+    ) -> Result<SignIn, Need> {
+        let sign_in = match self.authorization.sign_in(need, cause) {
+            Ok(sign_in) => sign_in,
+            Err(need) => self.authorization.signing_in().ok_or(need)?,
+        };
+        self.stand_in.hold_lists();
+        self.watch(&sign_in);
+        Ok(sign_in)
+    }
+
+    /// Sees to it that all is live after the sign-in, also if nobody waits for it any more.
+    fn watch(self: &Arc<Self>, sign_in: &SignIn) {
+        if self.stand_in.watched.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let (bridge, mut sign_in) = (self.clone(), sign_in.clone());
+        tokio::spawn(async move {
+            loop {
+                let outcome = sign_in.finished().await;
+                bridge.stand_in.release_lists();
+                bridge.stand_in.watched.store(false, Ordering::Relaxed);
+                match outcome {
+                    Ok(()) => bridge.signed_in().await,
+                    Err(error) => {
+                        tracing::warn!("the sign-in failed: {}", bridge.clean(&error.to_string()));
+                    }
+                }
+                // One that began before the mark was taken back has no other watcher.
+                let Some(mut next) = bridge.authorization.signing_in() else { return };
+                let over = tokio::select! {
+                    biased;
+                    _ = next.finished() => true,
+                    () = std::future::ready(()) => false,
+                };
+                if over || bridge.stand_in.watched.swap(true, Ordering::Relaxed) {
+                    return;
+                }
+                sign_in = next;
+            }
+        });
+    }
+
+    /// There is a token now: the real remote takes the place of the stand-in.
+    async fn signed_in(self: &Arc<Self>) {
+        self.person_was_here().await;
+        for pause in PAUSES {
+            let session = self.session.snapshot();
+            if !session.is_stand_in() {
+                return;
+            }
+            let outcome = self.recover(session.epoch).await;
+            let again =
+                matches!(&outcome, Err(Failure::Bridge(error)) if error.code == UNREACHABLE);
+            self.log_refusal("the handshake after the sign-in", outcome);
+            if !again {
+                return;
+            }
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// No person is needed any more: those who wait for that go on, and a client whose lists
+    /// came from here looks at the real ones.
+    pub(super) async fn person_was_here(&self) {
+        self.stand_in.met();
+        // A stand-in session promised more; that is announced when the real one begins.
+        let session = self.session.snapshot();
+        if session.is_real() {
+            self.announce(&self.stand_in.stale()).await;
+        }
+    }
+
+    /// Waits for the sign-in that a list begins or finds, as long as a list may wait. True
+    /// if it ended well.
+    pub(super) async fn hold(self: &Arc<Self>, list: List, need: &Need) -> bool {
+        let Ok(mut sign_in) = self.begin_sign_in(need, Cause::Notice) else { return false };
+        let until = self.stand_in.held_until(list);
+        matches!(tokio::time::timeout_at(until, sign_in.finished()).await, Ok(Ok(())))
+    }
+
+    /// What was last seen of the remote; nothing if that cannot be read in time.
+    pub(super) async fn last_seen(&self) -> Seen {
+        tokio::time::timeout(SEEN, self.authorization.last_seen()).await.unwrap_or_default()
+    }
+
+    /// The error for a call that went without a person.
+    pub(in super::super) fn sign_in_needed(&self, need: &Need, link: Option<&Link>) -> BridgeError {
+        let mut message = self.clean(&need.message);
+        let Some(link) = link else {
+            return BridgeError::new(SIGN_IN_NEEDED, message).with_hint(need.hint.clone());
+        };
+        message.push_str(&format!("; to sign in, {}, then try again", way(link)));
+        let mut error = BridgeError::new(SIGN_IN_NEEDED, message)
+            .with_hint("open the link to sign in, then try again");
+        error.url = Some(link.url.clone());
+        error
+    }
+
+    /// The same for one that has waited long enough; none if no person is needed.
+    pub(in super::super) fn waits_for_person(&self) -> Option<BridgeError> {
+        let (need, _) = self.stand_in.need()?;
+        let link = self.authorization.signing_in().and_then(|sign_in| sign_in.link());
+        Some(self.sign_in_needed(&need, link.as_ref()))
+    }
+
+    /// A need, for when it could not be found out in time what the need is.
+    pub(in super::super) fn late(&self) -> Need {
+        let remote = self.authorization.remote();
+        let message = format!("it could not be found out in time how to sign in to {remote}");
+        self.authorization.need(message)
+    }
+}
+
+/// What a person does with the link, as a clause.
+pub(super) fn way(link: &Link) -> String {
+    match &link.user_code {
+        None => format!("open {}", link.url),
+        Some(code) => format!("open {} and enter the code {code}", link.url),
+    }
+}

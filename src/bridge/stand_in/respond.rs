@@ -1,0 +1,208 @@
+//! What happens to a request that needs a person.
+
+use super::answers;
+use super::{List, Shown, Wants};
+use crate::authorization::{Cause, Need};
+use crate::bridge::attempts::Tries;
+use crate::bridge::era::Era;
+use crate::bridge::exchange::Exchange;
+use crate::bridge::pending::Ticket;
+use crate::bridge::refusal::Failure;
+use crate::bridge::session::Snapshot;
+use crate::jsonrpc::Message;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// How long a log level waits for a handshake with the remote that is under way.
+const LEVEL: Duration = Duration::from_secs(5);
+/// How long a list waits for a credential that may have become available.
+const LIST: Duration = Duration::from_secs(5);
+
+/// What follows.
+pub(in super::super) enum Next {
+    Answered,
+    /// There is, or may be, another credential.
+    SendAgain,
+}
+
+impl Exchange {
+    /// A person is needed: the request is answered here, or waits for the sign-in.
+    pub(in super::super) async fn without_credential(
+        &self,
+        need: Need,
+        tries: &mut Tries,
+    ) -> Result<Next, Failure> {
+        let stand_in = &self.bridge.stand_in;
+        for ticket in &self.tickets {
+            ticket.mark_unsent();
+        }
+        stand_in.needs(&need, tries.late, tries.refused(&self.bridge));
+        let [ticket] = &self.tickets[..] else { return self.wait(&need, tries).await };
+        match Wants::of(&ticket.call) {
+            Wants::Handshake => self.answer_handshake(ticket).await,
+            Wants::Discover => self.answer_discover(ticket).await,
+            Wants::Ping => self.answer(ticket, b"{}").await,
+            Wants::List(list) => {
+                if tries.may_wait() && self.bridge.hold(list, &need).await {
+                    tries.begin_again();
+                    return Ok(Next::SendAgain);
+                }
+                self.answer_list(ticket, list, &need).await
+            }
+            Wants::Listen => self.answer_listen(ticket, &need, tries).await,
+            Wants::Call if stand_in.is_own_tool(&ticket.call) => self.offer_sign_in(ticket).await,
+            Wants::Call | Wants::Level => self.wait(&need, tries).await,
+        }
+    }
+
+    /// In a session that was begun without the remote: what is answered here; nothing if the
+    /// remote can be asked. May change the session.
+    pub(in super::super) async fn instead(
+        &self,
+        session: &Snapshot,
+    ) -> Result<Option<Next>, Failure> {
+        let [ticket] = &self.tickets[..] else { return Ok(None) };
+        if !session.is_stand_in() {
+            let result = session.lacks.answer(ticket.method());
+            return match result {
+                Some(result) => self.answer(ticket, result.as_bytes()).await.map(Some),
+                None => Ok(None),
+            };
+        }
+        let bridge = &self.bridge;
+        match Wants::of(&ticket.call) {
+            Wants::Ping => return self.answer(ticket, b"{}").await.map(Some),
+            Wants::Level => {
+                // Not while the real session is told of the settings.
+                let recovery = tokio::time::timeout(LEVEL, bridge.session.recovery.lock()).await;
+                if bridge.session.snapshot().epoch == session.epoch {
+                    bridge.session.remember(&ticket.call.message);
+                    drop(recovery);
+                    return self.answer(ticket, b"{}").await.map(Some);
+                }
+            }
+            Wants::List(_) => {
+                let recovery = bridge.recover(session.epoch);
+                let in_time = tokio::time::timeout(LIST, recovery).await;
+                in_time.unwrap_or_else(|_| Err(Failure::Person(Box::new(bridge.late()))))?;
+            }
+            _ => bridge.recover(session.epoch).await?,
+        }
+        Ok(Some(Next::SendAgain))
+    }
+
+    /// Waits for the sign-in.
+    async fn wait(&self, need: &Need, tries: &mut Tries) -> Result<Next, Failure> {
+        let bridge = &self.bridge;
+        if !tries.may_wait() {
+            return Err(bridge.sign_in_needed(need, None).into());
+        }
+        let begun = bridge.begin_sign_in(need, Cause::Call);
+        let mut sign_in = begun.map_err(|need| bridge.sign_in_needed(&need, None))?;
+        match tokio::time::timeout(bridge.auth_timeout, sign_in.finished()).await {
+            Ok(Ok(())) => {
+                tries.begin_again();
+                Ok(Next::SendAgain)
+            }
+            Ok(Err(error)) => Err(bridge.unauthorized(&error).into()),
+            Err(_) => Err(bridge.sign_in_needed(need, sign_in.link().as_ref()).into()),
+        }
+    }
+
+    async fn answer_handshake(&self, ticket: &Ticket) -> Result<Next, Failure> {
+        let bridge = &self.bridge;
+        let initialize = &ticket.call.message;
+        let result =
+            answers::initialize(initialize, bridge.last_seen().await.initialize.as_deref());
+        let text = answers::response(&ticket.id, &result);
+        let room = bridge.outbox.reserve(text.len()).await;
+        if bridge.pending.claim(ticket) {
+            bridge.begin_stand_in(initialize, &result);
+            room.send([text]);
+        }
+        Ok(Next::Answered)
+    }
+
+    async fn answer_discover(&self, ticket: &Ticket) -> Result<Next, Failure> {
+        let seen = self.bridge.last_seen().await.discover;
+        self.bridge.stand_in.assumed_modern.store(true, Ordering::Relaxed);
+        self.answer(ticket, &answers::discover(ticket.call.version(), seen.as_deref())).await
+    }
+
+    /// With what was last seen, else with a stand-in; a client that has seen the real list
+    /// is not shown less.
+    async fn answer_list(&self, ticket: &Ticket, list: List, need: &Need) -> Result<Next, Failure> {
+        let bridge = &self.bridge;
+        let era = ticket.era();
+        let whole = !super::live::has_cursor(&ticket.call);
+        if list == List::Tools && whole {
+            let seen = bridge.last_seen().await;
+            let seen = match era {
+                Era::Legacy => seen.legacy_tools,
+                Era::Modern => seen.modern_tools.as_deref().map(answers::not_to_be_kept),
+            };
+            if let Some(seen) = seen {
+                return self.answer_seen_tools(ticket, &seen).await;
+            }
+        }
+        if bridge.stand_in.shown(list) == Shown::Live || !whole {
+            let link = bridge.authorization.signing_in().and_then(|sign_in| sign_in.link());
+            return Err(bridge.sign_in_needed(need, link.as_ref()).into());
+        }
+        let result = match list {
+            List::Tools => answers::sign_in_list(&bridge.authorization.remote().to_string(), era),
+            _ => answers::empty_list(list, era),
+        };
+        bridge.stand_in.show(list, Shown::StandIn);
+        self.answer(ticket, &result).await
+    }
+
+    async fn answer_seen_tools(&self, ticket: &Ticket, seen: &[u8]) -> Result<Next, Failure> {
+        let bridge = &self.bridge;
+        let text = answers::response(&ticket.id, seen);
+        let message = Message::read(text.clone()).ok();
+        let filtered = message.and_then(|message| bridge.tools.learn(&ticket.call, &message));
+        let text = filtered.unwrap_or(text);
+        bridge.stand_in.show(List::Tools, Shown::Seen);
+        let room = bridge.outbox.reserve(text.len()).await;
+        if bridge.pending.claim(ticket) {
+            room.send([text]);
+        }
+        Ok(Next::Answered)
+    }
+
+    /// Acknowledges the subscription, then waits for the remote to be there for it.
+    async fn answer_listen(
+        &self,
+        ticket: &Ticket,
+        need: &Need,
+        tries: &mut Tries,
+    ) -> Result<Next, Failure> {
+        let bridge = &self.bridge;
+        let first = !self.acknowledged.swap(true, Ordering::Relaxed);
+        if let Some(text) = answers::acknowledgement(&ticket.call).filter(|_| first) {
+            bridge.outbox.send(text).await;
+        }
+        let _ = bridge.begin_sign_in(need, Cause::Notice);
+        tries.acceptance(&bridge.stand_in).await;
+        for text in answers::changes(&ticket.call) {
+            bridge.outbox.send(text).await;
+        }
+        tries.begin_again();
+        Ok(Next::SendAgain)
+    }
+
+    /// Answers with this raw result.
+    pub(in super::super) async fn answer(
+        &self,
+        ticket: &Ticket,
+        result: &[u8],
+    ) -> Result<Next, Failure> {
+        let text = answers::response(&ticket.id, result);
+        let room = self.bridge.outbox.reserve(text.len()).await;
+        if self.bridge.pending.claim(ticket) {
+            room.send([text]);
+        }
+        Ok(Next::Answered)
+    }
+}

@@ -14,7 +14,7 @@ import { call } from './support/people.js';
 import { DEADLINE_MS } from './support/waiting.js';
 
 const limit = { timeout: 90_000, ...bridgeOnly };
-const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
+const executablePath = process.env.CHROMIUM || '/usr/bin/chromium';
 const screens = mkdtempSync(join(tmpdir(), 'keyferry-screens-'));
 
 let oidc;

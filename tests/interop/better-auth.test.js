@@ -60,7 +60,7 @@ for (const { version, sdk, options, issuer, scopes } of VERSIONS) {
     });
 
     test('short-lived tokens are renewed without the person, and no call is lost', limit, async (t) => {
-      const hasty = await startBetterAuth(version, ['carol'], { tokenSeconds: 4 });
+      const hasty = await startBetterAuth(version, ['carol'], { tokenSeconds: 5 });
       t.after(() => hasty.stop());
       const carol = await person(t, signsIn('carol'));
       const bridge = await carol.connect(sdk, hasty.url, { options });

@@ -1,7 +1,6 @@
 // oidc-provider as the authorization server of an MCP server on another port (SDK v1): opaque tokens
 // that the MCP server introspects, resource indicators, rotating refresh tokens (an old one shown
 // again revokes the whole grant), device grant, and registration on or off.
-import Provider from 'oidc-provider';
 import { Seen } from '../support/waiting.js';
 import { json, listen, listenFetch } from './http.js';
 import { membersV1 } from './members.js';
@@ -10,21 +9,23 @@ const INTROSPECTOR = { client_id: 'the-mcp-server', client_secret: 'of-the-mcp-s
 export const KNOWN = { client_id: 'known-beforehand', client_secret: 'secret-known-beforehand' };
 const DEVICE = 'urn:ietf:params:oauth:grant-type:device_code';
 
-// Of its development pages, keys and so on; this is what they are for.
-const quietly = async (make) => {
+/** It warns of its development pages and keys, which are meant for this, and of the older Node.js. */
+function quietly(make) {
   const { warn, info } = console;
   console.warn = console.info = () => {};
-  try {
-    return await make();
-  } finally {
-    Object.assign(console, { warn, info });
-  }
-};
+  const restore = () => Object.assign(console, { warn, info });
+  const made = make();
+  if (made instanceof Promise) return made.finally(restore);
+  restore();
+  return made;
+}
+
+const { Provider } = await quietly(() => import('oidc-provider'));
 
 /** `tokenSeconds`: how long an access token lives. */
 export async function startOidc({ registration = true, tokenSeconds = 3600 } = {}) {
-  const requests = new Seen(); // at the authorization server: { method, path, body }, token requests with `grant`
-  const calls = new Seen(); // at the MCP server: { method, status, token }
+  const requests = new Seen(); // at the authorization server: { method, path, status }
+  const calls = new Seen(); // at the MCP server: { method, status, token, rpc }
   let provider;
   const authority = await listen(async (request, response) => {
     const { pathname } = new URL(request.url, 'http://test');
@@ -68,7 +69,7 @@ export async function startOidc({ registration = true, tokenSeconds = 3600 } = {
     return response.json();
   }
 
-  provider = await quietly(
+  provider = quietly(
     () =>
       new Provider(authority.origin, {
         clients: [
@@ -147,6 +148,7 @@ export const person = (login) => async (window, page) => {
     if (/name="prompt" value="login"/.test(page.text)) page = await window.submit(page, { login, password: 'any' });
     else if (/name="prompt" value="consent"/.test(page.text)) page = await window.submit(page);
     else if (/op\.deviceInputForm/.test(page.text)) page = await window.submit(page);
+    else if (/forms\[0\]\.submit\(\)/.test(page.text)) page = await window.submit(page); // its script would
     else if (/op\.deviceConfirmForm/.test(page.text)) page = await window.submit(page);
     else return page;
   }

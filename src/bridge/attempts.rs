@@ -183,6 +183,10 @@ impl Exchange {
             ticket.mark_sent();
         }
         let reply = self.bridge.remote.post(self.body.clone(), headers).await;
+        if let (Ok(reply), [call, ..]) = (&reply, &self.calls[..]) {
+            let (method, status) = (call.message.method().escape_debug(), reply.status.as_u16());
+            tracing::debug!(%method, status, "the remote replied");
+        }
         reply.map_err(|failure| self.bridge.not_sent(&failure).into())
     }
 

@@ -79,6 +79,9 @@ impl Desk {
         refused: impl FnOnce() -> AuthorizationError,
     ) -> AuthorizationError {
         let look = async {
+            if self.found(challenge.as_ref()).is_some() {
+                return Ok(true);
+            }
             let plan = self.plan().await?;
             let found = self.discover(&plan, challenge.as_ref()).await;
             match found {
@@ -97,6 +100,7 @@ impl Desk {
             Err(_) => true,
         };
         if !offered {
+            self.lock().found = None;
             return refused();
         }
         let why = format!("{} wants a sign-in", self.tokens.whom());

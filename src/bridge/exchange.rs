@@ -2,12 +2,12 @@
 //! not executed, answered exactly once.
 
 use super::Bridge;
-use super::attempts::Tries;
-use super::call::Call;
+use super::call::{Answered, Call};
 use super::intake::Held;
 use super::pending::Ticket;
 use super::refusal::{Failure, TIMED_OUT};
 use super::stand_in::Next;
+use super::tries::Tries;
 use crate::jsonrpc::{BridgeError, error_response, with_id};
 use bytes::Bytes;
 use std::sync::Arc;
@@ -49,6 +49,9 @@ impl Exchange {
     async fn until_answered(&self) -> Result<(), Failure> {
         if let Some(outcome) = self.own_tool().await {
             return outcome;
+        }
+        if self.calls.iter().any(|call| call.sign_in() == Some(Answered::Declined)) {
+            return Err(self.bridge.declined().into());
         }
         let mut tries = Tries::of(self);
         loop {

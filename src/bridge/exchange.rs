@@ -55,10 +55,16 @@ impl Exchange {
         }
         let mut tries = Tries::of(self);
         loop {
+            let before = self.bridge.stand_in.acceptances();
             let need = match self.attempts(&mut tries).await {
                 Err(Failure::Person(need)) => need,
                 outcome => return outcome,
             };
+            if self.bridge.stand_in.acceptances() != before && tries.may_wait() {
+                // Refused before the sign-in that is done by now: no reason for another one.
+                tries.begin_again();
+                continue;
+            }
             // Boxed, as it would make every request larger.
             match Box::pin(self.without_credential(*need, &mut tries)).await? {
                 Next::Answered => return Ok(()),

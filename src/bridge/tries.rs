@@ -30,7 +30,7 @@ pub(super) struct Tries {
     /// That happened.
     pub(super) late: bool,
     /// Tells a stream that is meant to last of the end of a sign-in.
-    acceptance: Option<watch::Receiver<()>>,
+    acceptance: Option<watch::Receiver<usize>>,
 }
 
 impl Tries {

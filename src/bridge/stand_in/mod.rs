@@ -121,8 +121,8 @@ pub(super) struct StandIn {
     elicited: AtomicBool,
     /// A task waits for the end of the sign-in.
     watched: AtomicBool,
-    /// Changes when the remote takes a credential after a person was needed.
-    accepted: watch::Sender<()>,
+    /// How often a person was needed and then was not any more.
+    accepted: watch::Sender<usize>,
 }
 
 #[derive(Default)]
@@ -150,7 +150,7 @@ impl Default for StandIn {
             confirmed_modern: AtomicBool::default(),
             elicited: AtomicBool::default(),
             watched: AtomicBool::default(),
-            accepted: watch::channel(()).0,
+            accepted: watch::channel(0).0,
         }
     }
 }
@@ -189,12 +189,17 @@ impl StandIn {
         let mut state = self.lock();
         (state.need, state.refused, state.lists_until) = (None, None, None);
         drop(state);
-        self.accepted.send_replace(());
+        self.accepted.send_modify(|times| *times += 1);
     }
 
     /// Resolves, once, whenever a person was needed and is not any more.
-    pub(super) fn acceptance(&self) -> watch::Receiver<()> {
+    pub(super) fn acceptance(&self) -> watch::Receiver<usize> {
         self.accepted.subscribe()
+    }
+
+    /// How often that was so far.
+    pub(super) fn acceptances(&self) -> usize {
+        *self.accepted.borrow()
     }
 
     /// The client begins anew.

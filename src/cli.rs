@@ -1,8 +1,10 @@
 //! The command line as typed: types and help text. Touches nothing.
 
 mod misuse;
+mod oauth;
 
 pub use misuse::{Misuse, Stop, parse};
+pub use oauth::OAuthArgs;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
@@ -78,11 +80,17 @@ pub struct CredentialArgs {
     /// File with one extra header per line
     #[arg(long, value_name = "PATH")]
     pub header_file: Vec<PathBuf>,
+    #[command(flatten)]
+    pub oauth: OAuthArgs,
 }
 
 /// Kinds of credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum WithArg {
+    /// Sign-in in the browser
+    Oauth,
+    /// Sign-in with a code, in a browser anywhere
+    Device,
     /// A static key in a header
     ApiKey,
     /// No credential
@@ -136,8 +144,8 @@ pub struct LogArgs {
 pub struct RunArgs {
     #[command(flatten)]
     pub remote: RemoteArgs,
-    /// Port for the sign-in callback; API keys need none
-    #[arg(value_name = "PORT")]
+    /// Same as --callback-port
+    #[arg(value_name = "PORT", conflicts_with = "callback_port")]
     pub port: Option<u16>,
     #[command(flatten)]
     pub credential: CredentialArgs,
@@ -151,6 +159,12 @@ pub struct RunArgs {
     /// Seconds a request may take before it is cancelled [default: no limit]
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub timeout: Option<f64>,
+    /// Seconds a call waits for a sign-in
+    #[arg(long, value_name = "SECONDS", default_value = "45", value_parser = seconds)]
+    pub auth_timeout: f64,
+    /// Whether to open the browser when a sign-in is needed
+    #[arg(long, value_enum, default_value = "auto", value_name = "WHEN")]
+    pub sign_in: SignInArg,
     /// Largest message in bytes, in either direction
     #[arg(long, value_name = "BYTES", default_value_t = 256 * 1024 * 1024)]
     pub max_message: usize,
@@ -163,6 +177,15 @@ pub struct RunArgs {
     /// Show and allow only tools annotated readOnlyHint
     #[arg(long)]
     pub read_only: bool,
+}
+
+/// When the bridge begins a sign-in by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SignInArg {
+    /// When a credential is needed
+    Auto,
+    /// Only `keyferry login` does
+    Never,
 }
 
 /// Transports, in mcp-remote's spelling. So far both mean the same.
@@ -185,9 +208,12 @@ pub struct LoginArgs {
     /// Store it without asking the remote
     #[arg(long)]
     pub no_verify: bool,
-    /// Sign in anew; for the kinds so far a login always replaces what is stored
+    /// Sign in anew though there is a valid sign-in
     #[arg(long)]
     pub force: bool,
+    /// Ask for the secret of the client that --client-id names
+    #[arg(long, requires = "client_id")]
+    pub client_secret: bool,
 }
 
 #[derive(Debug, Args)]
@@ -197,6 +223,8 @@ pub struct LogoutArgs {
     /// Forget every account at this remote
     #[arg(long, conflicts_with = "account")]
     pub all_accounts: bool,
+    #[command(flatten)]
+    pub network: NetworkArgs,
     #[command(flatten)]
     pub log: LogArgs,
 }
@@ -214,6 +242,8 @@ pub struct ListArgs {
 pub struct TokenArgs {
     #[command(flatten)]
     pub remote: RemoteArgs,
+    #[command(flatten)]
+    pub network: NetworkArgs,
     /// Print whole header lines, as for `curl -H`
     #[arg(long)]
     pub header: bool,

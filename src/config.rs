@@ -1,6 +1,10 @@
 //! Flags and environment -> what is meant. The only reader of the environment.
 
 mod headers;
+mod oauth;
+mod person;
+
+pub use person::{Reaching, sign_in};
 
 use crate::authorization::{Kind, Plan, Remote, RemoteError};
 use crate::cli::{CredentialArgs, LogArgs, NetworkArgs, RemoteArgs, WithArg};
@@ -127,8 +131,17 @@ pub fn plan(args: &CredentialArgs, redactor: &Redactor) -> Result<Plan, Failure>
     let placement = Placement::new(args.key_header.as_deref(), args.key_scheme.as_deref())
         .map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
     let kind = args.with.map(|with| match with {
+        WithArg::Oauth if args.oauth.device_code => Kind::Device,
+        WithArg::Oauth => Kind::OAuth,
+        WithArg::Device => Kind::Device,
         WithArg::ApiKey => Kind::ApiKey,
         WithArg::None => Kind::None,
+    });
+    // What only OAuth knows asks for it.
+    let kind = kind.or_else(|| match oauth::is_asked_for(&args.oauth) {
+        true if args.oauth.device_code => Some(Kind::Device),
+        true => Some(Kind::OAuth),
+        false => None,
     });
     let key = secret(args.secret_env.as_deref(), args.secret_file.as_deref())?;
     if kind == Some(Kind::None) && (key.is_some() || placed) {
@@ -138,7 +151,18 @@ pub fn plan(args: &CredentialArgs, redactor: &Redactor) -> Result<Plan, Failure>
         redactor.learn(key.expose());
     }
     let headers = headers::templates(&args.header, &args.header_file, redactor)?;
-    Ok(Plan { kind, placement: placed.then_some(placement), key, headers })
+    let is_oauth = kind.is_some_and(Kind::is_oauth);
+    if is_oauth && placed {
+        return Err(Failure::new(
+            Exit::Usage,
+            "--key-header and --key-scheme are for keys, not for a sign-in with OAuth",
+        ));
+    }
+    let client_secret = key.as_ref().filter(|_| is_oauth);
+    let oauth = oauth::plan(&args.oauth, args.with, client_secret, redactor)?;
+    // The secret is the client's then, and no key.
+    let key = key.filter(|_| !is_oauth);
+    Ok(Plan { kind, placement: placed.then_some(placement), key, headers, oauth })
 }
 
 /// The secret that `--secret-env` or `--secret-file` names.
@@ -184,6 +208,7 @@ pub fn client(args: &NetworkArgs, remote: &Remote) -> ClientSettings {
         body_timeout: positive(args.body_timeout),
         ipv4_only: args.ipv4,
         cookies: !args.disable_cookies,
+        addresses: None,
     }
 }
 

@@ -1,8 +1,10 @@
 //! The one place an HTTP client is built: TLS, proxy, timeouts, redirects, cookies.
 
 mod addresses;
+mod readable;
 
-pub use addresses::Reach;
+pub use addresses::{AddressPolicy, ForbiddenAddress, Reach, is_forbidden_address, reach_of};
+pub use readable::readable;
 
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, ClientBuilder};
@@ -28,6 +30,8 @@ pub struct ClientSettings {
     pub ipv4_only: bool,
     /// Keep cookies in memory, for load balancers that stick to them.
     pub cookies: bool,
+    /// Which addresses names may have; none is refused to the remote itself.
+    pub addresses: Option<AddressPolicy>,
 }
 
 /// Why no client could be built.
@@ -136,6 +140,9 @@ fn base(settings: &ClientSettings) -> ClientBuilder {
     if settings.loopback {
         builder = builder.no_proxy();
     }
+    if let Some(policy) = &settings.addresses {
+        builder = builder.dns_resolver(policy.clone());
+    }
     builder
 }
 
@@ -189,8 +196,29 @@ mod tests {
             body_timeout: None,
             ipv4_only: false,
             cookies: true,
+            addresses: None,
         };
         let _ = rustls::crypto::ring::default_provider().install_default();
         assert!(base(&settings).tls_certs_only(bundled_roots()).build().is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_name_with_forbidden_addresses_is_not_connected_to() {
+        let policy = AddressPolicy::default();
+        policy.judge("localhost", Reach::Public);
+        let client = ClientCell::new(ClientSettings {
+            tls: false,
+            loopback: true,
+            ca_cert: None,
+            connect_timeout: Duration::from_secs(1),
+            body_timeout: None,
+            ipv4_only: false,
+            cookies: false,
+            addresses: Some(policy),
+        });
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://localhost:{}/", listener.local_addr().unwrap().port());
+        let request = client.get().await.unwrap().get(url);
+        assert!(is_forbidden_address(&request.send().await.unwrap_err()));
     }
 }

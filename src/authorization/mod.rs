@@ -1,24 +1,36 @@
 //! The conductor of credentials: the headers for a request, and the answer when the remote
-//! refuses them. Alone sees the vault and the kinds of credential.
+//! refuses them. Alone sees the vault, OAuth and the kinds of credential.
+//!
+//! * `keys`: headers from keys and flags. `tokens`: what a sign-in with OAuth left.
+//! * `sign_in`: getting a credential with a person's help; `oauth_plan`: how they want it.
+//! * `seen`: what was last seen of the remote. `logout`: the end.
 
+mod keys;
+mod logout;
+mod oauth_plan;
 mod record;
 mod remote;
 mod seen;
 mod sign_in;
+mod tokens;
 
+pub use logout::Leave;
+pub use oauth_plan::OAuthPlan;
 pub use record::{ApiKeyRecord, Kind, KindError, header as record_header};
 pub use remote::{Remote, RemoteError};
 pub use seen::Seen;
-pub use sign_in::{Cause, Link, Need, SignIn};
+pub use sign_in::{Cause, Link, Need, SignIn, SignInSettings};
 
-use crate::credential::api_key::{KeyError, Placement};
+use crate::credential::api_key::Placement;
+use crate::http::readable;
+use crate::oauth::Challenge;
 use crate::secret::{Redactor, Secret};
-use crate::vault::{RecordKey, Vault, VaultError};
-use remote::quoted;
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use crate::vault::{Vault, VaultError};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, WWW_AUTHENTICATE};
+use sign_in::Desk;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use zeroize::Zeroizing;
+use tokens::{Expiry, TokenRecord, Tokens};
 
 /// A header given by flags, with the named secrets that it still needs.
 pub struct HeaderTemplate {
@@ -44,6 +56,7 @@ pub struct Plan {
     pub key: Option<Secret<String>>,
     /// `--header` and `--header-file`.
     pub headers: Vec<HeaderTemplate>,
+    pub oauth: OAuthPlan,
 }
 
 /// The headers of one credential.
@@ -53,6 +66,8 @@ pub struct Credential {
     /// The bare key in them, where there is one.
     pub key: Option<Secret<String>>,
     pub origin: Origin,
+    /// When it has to be renewed; none for what lasts.
+    expiry: Option<Expiry>,
 }
 
 /// Where a credential came from, which decides what helps when it is refused.
@@ -64,6 +79,8 @@ pub enum Origin {
     Flags,
     /// The vault's record.
     Record,
+    /// A sign-in with OAuth.
+    Token,
 }
 
 /// Why there are no headers to send.
@@ -89,30 +106,51 @@ pub struct Refusal<'a> {
     pub headers: &'a HeaderMap,
 }
 
+/// What an [`Authorization`] is made of.
+pub struct Settings {
+    pub vault: Vault,
+    pub remote: Remote,
+    pub plan: Plan,
+    pub redactor: Arc<Redactor>,
+    /// How long the keychain may take.
+    pub deadline: Duration,
+    pub sign_in: SignInSettings,
+}
+
 /// Gives out credentials for one remote and account.
 pub struct Authorization {
     vault: Vault,
     remote: Remote,
     plan: Plan,
     redactor: Arc<Redactor>,
-    /// How long the keychain may take.
     deadline: Duration,
-    current: Mutex<Option<Arc<Credential>>>,
+    current: Arc<Mutex<Option<Arc<Credential>>>>,
+    tokens: Arc<Tokens>,
+    desk: Arc<Desk>,
 }
 
 impl Authorization {
-    /// Touches neither disk nor keychain.
-    pub fn new(
-        vault: Vault,
-        remote: Remote,
-        plan: Plan,
-        redactor: Arc<Redactor>,
-        deadline: Duration,
-    ) -> Self {
+    /// Touches neither disk nor keychain nor network.
+    pub fn new(settings: Settings) -> Self {
+        let Settings { vault, remote, plan, redactor, deadline, sign_in } = settings;
         for value in remote.query_values() {
             redactor.learn(&value);
         }
-        Self { vault, remote, plan, redactor, deadline, current: Mutex::new(None) }
+        if let Some(secret) = &plan.oauth.client_secret {
+            redactor.learn(secret.expose());
+        }
+        let tokens = Arc::new(Tokens::new(
+            vault.clone(),
+            remote.clone(),
+            plan.oauth.clone(),
+            redactor.clone(),
+            deadline,
+            sign_in.web.clone(),
+            sign_in.now,
+        ));
+        let current = Arc::default();
+        let desk = Arc::new(Desk::new(tokens.clone(), sign_in, Arc::clone(&current)));
+        Self { vault, remote, plan, redactor, deadline, current, tokens, desk }
     }
 
     pub fn remote(&self) -> &Remote {
@@ -122,6 +160,11 @@ impl Authorization {
     /// Makes text from elsewhere fit to show.
     pub fn clean(&self, text: &str) -> String {
         self.redactor.clean(text)
+    }
+
+    /// The text of an HTTP body, fit to show: of HTML only what a browser would show.
+    pub fn clean_body(&self, body: &[u8]) -> String {
+        self.redactor.clean(&readable(body))
     }
 
     /// Starts fetching the vault's key if a credential will need it, and returns at once.
@@ -135,11 +178,11 @@ impl Authorization {
         }
     }
 
-    /// The headers to send now.
+    /// The headers to send now; a token is renewed ahead of its end.
     ///
     /// # Errors
-    /// [`AuthorizationError`] if the vault cannot be opened within the deadline, or if what
-    /// the flags ask for was never taught.
+    /// [`AuthorizationError`] if the vault cannot be opened within the deadline, if what the
+    /// flags ask for was never taught, or if a sign-in is over.
     pub async fn credential(&self) -> Result<Arc<Credential>, AuthorizationError> {
         match self.known() {
             Some(credential) => Ok(credential),
@@ -147,9 +190,11 @@ impl Authorization {
         }
     }
 
-    /// The credential that was given out last, without asking anyone.
+    /// The credential that was given out last, without asking anyone; none if its end is near.
     pub fn known(&self) -> Option<Arc<Credential>> {
-        self.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let current = self.current.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
+        let fresh = current.expiry.is_none_or(|expiry| expiry.is_fresh((self.tokens.now)()));
+        fresh.then_some(current)
     }
 
     /// The remote refused `sent`: another credential, if there is one by now.
@@ -160,10 +205,68 @@ impl Authorization {
     pub async fn after_refusal(
         &self,
         sent: &Credential,
-        _refusal: Refusal<'_>,
+        refusal: Refusal<'_>,
     ) -> Result<Arc<Credential>, AuthorizationError> {
-        let fresh = self.load().await?;
-        if fresh.headers == sent.headers { Err(self.refused(sent.origin)) } else { Ok(fresh) }
+        let challenge = Challenge::bearer(refusal.headers.get_all(WWW_AUTHENTICATE));
+        if sent.origin == Origin::Token {
+            return self.after_refused_token(sent, refusal.status, challenge).await;
+        }
+        match self.load().await {
+            Ok(fresh) if fresh.headers != sent.headers => return Ok(fresh),
+            Ok(_) => {}
+            Err(AuthorizationError::Person(need)) => {
+                return Err(AuthorizationError::Person(need.challenged(challenge)));
+            }
+            Err(error) => return Err(error),
+        }
+        if refusal.status == 401 && self.may_sign_in(sent.origin) {
+            return Err(self.desk.first_need(challenge, || self.refused(sent.origin)).await);
+        }
+        Err(self.refused(sent.origin))
+    }
+
+    async fn after_refused_token(
+        &self,
+        sent: &Credential,
+        status: u16,
+        challenge: Option<Challenge>,
+    ) -> Result<Arc<Credential>, AuthorizationError> {
+        let scope = challenge.as_ref().filter(|one| one.is_insufficient_scope());
+        if let (403, Some(challenge)) = (status, scope) {
+            let record = self.tokens.load().await?;
+            if let Some(record) = record.filter(|record| !record.carries(sent.key.as_ref())) {
+                return self.give_out(&record).await;
+            }
+            let challenge = challenge.clone();
+            return Err(self.desk.step_up(sent.key.clone(), challenge).await);
+        }
+        // Some servers answer an expired token with 403 and nothing else.
+        let now = (self.tokens.now)();
+        let past = sent.expiry.is_some_and(|expiry| !expiry.is_fresh(now));
+        if status == 403 && (challenge.is_some() || !past) {
+            return Err(self.refused(sent.origin));
+        }
+        self.tokens.web.forget();
+        match self.tokens.renew(sent.key.clone()).await {
+            Ok(record) => self.give_out(&record).await,
+            Err(AuthorizationError::Person(need)) => {
+                Err(AuthorizationError::Person(need.challenged(challenge)))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether OAuth is a way to get in: not where the person gave or taught something else.
+    fn may_sign_in(&self, origin: Origin) -> bool {
+        !self.flags_suffice()
+            && matches!(self.plan.kind, None | Some(Kind::OAuth | Kind::Device))
+            && matches!(origin, Origin::Nothing | Origin::Flags | Origin::Token)
+            && self.stored_kind().is_none_or(|kind| kind.is_oauth())
+    }
+
+    fn stored_kind(&self) -> Option<Kind> {
+        let header = self.vault.header(&self.remote.record()).ok().flatten()?;
+        Kind::from_name(&header.kind)
     }
 
     fn flags_suffice(&self) -> bool {
@@ -173,6 +276,13 @@ impl Authorization {
     }
 
     async fn load(&self) -> Result<Arc<Credential>, AuthorizationError> {
+        if !self.flags_suffice()
+            && self.plan.kind.is_none_or(Kind::is_oauth)
+            && self.stored_kind().is_some_and(Kind::is_oauth)
+        {
+            let record = self.tokens.renew(None).await?;
+            return self.give_out(&record).await;
+        }
         let mut headers = HeaderMap::new();
         let mut bare = self.plan.key.clone();
         let mut origin = if self.plan.headers.is_empty() { Origin::Nothing } else { Origin::Flags };
@@ -186,6 +296,36 @@ impl Authorization {
             bare = Some(record.key);
             origin = Origin::Record;
         }
+        self.keep(headers, bare, origin, None).await
+    }
+
+    /// The credential that these tokens make.
+    async fn give_out(&self, record: &TokenRecord) -> Result<Arc<Credential>, AuthorizationError> {
+        let mut headers = HeaderMap::new();
+        let bearer = record.bearer().cloned();
+        let value = bearer
+            .as_ref()
+            .and_then(|token| HeaderValue::from_str(&format!("Bearer {}", token.expose())).ok());
+        let Some(mut value) = value else {
+            return Err(AuthorizationError::SignInNeeded {
+                message: format!("the token for {} cannot be sent in a header", self.remote),
+                hint: format!("{} --force", self.remote.login_command(None)),
+            });
+        };
+        value.set_sensitive(true);
+        headers.insert(AUTHORIZATION, value);
+        let expiry = record.expiry((self.tokens.now)());
+        self.keep(headers, bearer, Origin::Token, expiry).await
+    }
+
+    /// Adds the headers of the flags.
+    async fn keep(
+        &self,
+        mut headers: HeaderMap,
+        key: Option<Secret<String>>,
+        origin: Origin,
+        expiry: Option<Expiry>,
+    ) -> Result<Arc<Credential>, AuthorizationError> {
         for header in &self.plan.headers {
             let value = self.value_of(header).await?;
             headers.insert(header.name.clone(), value);
@@ -193,7 +333,7 @@ impl Authorization {
         if let Some(notice) = self.vault.notice() {
             tracing::warn!("{notice}");
         }
-        let credential = Arc::new(Credential { headers, key: bare, origin });
+        let credential = Arc::new(Credential { headers, key, origin, expiry });
         *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Some(credential.clone());
         Ok(credential)
     }
@@ -205,6 +345,9 @@ impl Authorization {
                 _ => Ok(None),
             };
         };
+        if self.plan.kind.is_some_and(Kind::is_oauth) {
+            return Ok(None);
+        }
         let record = record::read(&found).map_err(|error| self.unusable(error))?;
         let wanted = self.plan.placement.as_ref();
         match record {
@@ -214,137 +357,5 @@ impl Authorization {
             None if self.plan.kind.is_none_or(|kind| kind == Kind::None) => Ok(None),
             _ => Err(self.never_taught()),
         }
-    }
-
-    fn put_key(
-        &self,
-        headers: &mut HeaderMap,
-        placement: Option<&Placement>,
-        key: &Secret<String>,
-    ) -> Result<(), AuthorizationError> {
-        self.redactor.learn(key.expose());
-        let default = Placement::new(None, None);
-        let placed = match placement {
-            Some(placement) => placement.header(key),
-            None => default.and_then(|placement| placement.header(key)),
-        };
-        let (name, value) = placed.map_err(|error| self.bad_key(&error))?;
-        headers.insert(name, value);
-        Ok(())
-    }
-
-    async fn value_of(&self, header: &HeaderTemplate) -> Result<HeaderValue, AuthorizationError> {
-        let mut text = Zeroizing::new(String::new());
-        for part in &header.parts {
-            match part {
-                HeaderPart::Text(piece) => text.push_str(piece.expose()),
-                HeaderPart::Vault(name) => {
-                    let secret = self.named(name, &header.name).await?;
-                    self.redactor.learn(secret.expose());
-                    text.push_str(secret.expose());
-                }
-            }
-        }
-        let mut value = HeaderValue::from_str(&text).map_err(|_| self.bad_header(&header.name))?;
-        value.set_sensitive(true);
-        Ok(value)
-    }
-
-    async fn named(
-        &self,
-        name: &str,
-        header: &HeaderName,
-    ) -> Result<Secret<String>, AuthorizationError> {
-        let found = self.vault.read(&RecordKey::Named(name.to_owned()), self.deadline).await?;
-        let text = found.and_then(|record| String::from_utf8(record.payload.expose().clone()).ok());
-        text.map(Secret::new).ok_or_else(|| AuthorizationError::SignInNeeded {
-            message: format!(
-                "the header {header} needs the secret '{name}', which the vault does not have"
-            ),
-            hint: format!("keyferry secret set {name}"),
-        })
-    }
-
-    fn never_taught(&self) -> AuthorizationError {
-        let kind = self.plan.kind.unwrap_or(Kind::ApiKey);
-        AuthorizationError::SignInNeeded {
-            message: format!(
-                "the vault has no {kind} credential as these flags ask for {} (account {})",
-                self.remote,
-                self.remote.account()
-            ),
-            hint: self.login_command(kind),
-        }
-    }
-
-    fn unusable(&self, error: KindError) -> AuthorizationError {
-        AuthorizationError::SignInNeeded {
-            message: format!("the credential stored for {} is of no use: {error}", self.remote),
-            hint: self.login_command(Kind::ApiKey),
-        }
-    }
-
-    fn bad_key(&self, error: &KeyError) -> AuthorizationError {
-        AuthorizationError::SignInNeeded {
-            message: format!("the key for {} cannot be sent: {error}", self.remote),
-            hint: self.login_command(Kind::ApiKey),
-        }
-    }
-
-    fn bad_header(&self, name: &HeaderName) -> AuthorizationError {
-        AuthorizationError::SignInNeeded {
-            message: format!("the header {name} holds a character that HTTP does not allow"),
-            hint: "check the secret and the --header flag for line breaks".into(),
-        }
-    }
-
-    /// What to say when the remote will not have the credential it was shown.
-    pub fn refused(&self, origin: Origin) -> AuthorizationError {
-        let message = match origin {
-            Origin::Nothing => format!("{} wants a credential and there is none", self.remote),
-            Origin::Flags => format!("{} refused the credential that the flags give", self.remote),
-            Origin::Record => format!(
-                "{} refused the stored key of account '{}'",
-                self.remote,
-                self.remote.account()
-            ),
-        };
-        let login = self.login_command(Kind::ApiKey);
-        let hint = match origin {
-            // Flags win over what is stored: a login alone would change nothing.
-            Origin::Flags if self.plan.key.is_some() => {
-                "correct the key that --secret-env or --secret-file gives".to_owned()
-            }
-            Origin::Flags if self.flags_suffice() => {
-                "correct the header that --header or --header-file gives".to_owned()
-            }
-            Origin::Flags => {
-                format!("correct what --header or --header-file gives, or teach the key: {login}")
-            }
-            Origin::Nothing if self.flags_suffice() => {
-                format!("leave --with none away and teach the key: {login}")
-            }
-            Origin::Nothing | Origin::Record => login,
-        };
-        AuthorizationError::SignInNeeded { message, hint }
-    }
-
-    /// With the flags for the key's place that this process was given, too.
-    fn login_command(&self, kind: Kind) -> String {
-        let mut command = self.remote.login_command(Some(kind.name()));
-        let Some(placement) = self.plan.placement.as_ref().filter(|_| kind == Kind::ApiKey) else {
-            return command;
-        };
-        let default_scheme = if placement.header == AUTHORIZATION.as_str() {
-            Some("Bearer")
-        } else {
-            command.push_str(&format!(" --key-header {}", quoted(&placement.header)));
-            None
-        };
-        if placement.scheme.as_deref() != default_scheme {
-            let scheme = placement.scheme.as_deref().unwrap_or("none");
-            command.push_str(&format!(" --key-scheme {}", quoted(scheme)));
-        }
-        command
     }
 }

@@ -10,6 +10,10 @@ use std::fmt;
 /// How to authenticate at a remote (`--with`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
+    /// Sign-in in the browser.
+    OAuth,
+    /// Sign-in with a code (RFC 8628).
+    Device,
     ApiKey,
     None,
 }
@@ -18,9 +22,23 @@ impl Kind {
     /// The name that flags and records use.
     pub fn name(self) -> &'static str {
         match self {
+            Self::OAuth => "oauth",
+            Self::Device => "device",
             Self::ApiKey => "api-key",
             Self::None => "none",
         }
+    }
+
+    /// The kind of that name, if this version knows it.
+    pub(super) fn from_name(name: &str) -> Option<Self> {
+        [Self::OAuth, Self::Device, Self::ApiKey, Self::None]
+            .into_iter()
+            .find(|kind| kind.name() == name)
+    }
+
+    /// A sign-in with OAuth, wherever the browser is.
+    pub fn is_oauth(self) -> bool {
+        matches!(self, Self::OAuth | Self::Device)
     }
 }
 

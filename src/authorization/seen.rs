@@ -1,6 +1,11 @@
 //! What was last seen of a remote, to answer with while a person signs in.
 
-use super::Authorization;
+use super::{Authorization, Origin};
+use crate::secret::Secret;
+use crate::vault::{Header, RecordKey};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use std::sync::PoisonError;
 
 /// Raw JSON, as the remote sent it; kept sealed, as it may say what only the person may know.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -15,13 +20,89 @@ pub struct Seen {
     pub modern_tools: Option<Vec<u8>>,
 }
 
+/// As it is sealed.
+#[derive(Default, Serialize, Deserialize)]
+struct Payload {
+    initialize: Option<Box<RawValue>>,
+    discover: Option<Box<RawValue>>,
+    legacy_tools: Option<Box<RawValue>>,
+    modern_tools: Option<Box<RawValue>>,
+}
+
+impl Seen {
+    fn over(self, before: Self) -> Self {
+        Self {
+            initialize: self.initialize.or(before.initialize),
+            discover: self.discover.or(before.discover),
+            legacy_tools: self.legacy_tools.or(before.legacy_tools),
+            modern_tools: self.modern_tools.or(before.modern_tools),
+        }
+    }
+
+    fn to_payload(&self) -> Option<Secret<Vec<u8>>> {
+        let raw = |bytes: &Option<Vec<u8>>| {
+            let text = String::from_utf8(bytes.clone()?).ok()?;
+            RawValue::from_string(text).ok()
+        };
+        let payload = Payload {
+            initialize: raw(&self.initialize),
+            discover: raw(&self.discover),
+            legacy_tools: raw(&self.legacy_tools),
+            modern_tools: raw(&self.modern_tools),
+        };
+        serde_json::to_vec(&payload).ok().map(Secret::new)
+    }
+
+    fn from_payload(payload: &[u8]) -> Self {
+        let read: Payload = serde_json::from_slice(payload).unwrap_or_default();
+        let bytes = |raw: Option<Box<RawValue>>| raw.map(|raw| raw.get().as_bytes().to_vec());
+        Self {
+            initialize: bytes(read.initialize),
+            discover: bytes(read.discover),
+            legacy_tools: bytes(read.legacy_tools),
+            modern_tools: bytes(read.modern_tools),
+        }
+    }
+}
+
 impl Authorization {
     /// What was last seen; empty if nothing was, or if the vault does not open in time.
     pub async fn last_seen(&self) -> Seen {
-        Seen::default()
+        let read = self.vault.read(&self.seen_record(), self.deadline).await;
+        read.ok()
+            .flatten()
+            .map_or_else(Seen::default, |record| Seen::from_payload(record.payload.expose()))
     }
 
     /// Keeps what is `Some` in `seen` beside what was kept before, in its own time. Does
     /// nothing for remotes that need no sign-in, nor if nothing has changed.
-    pub fn remember(&self, _seen: Seen) {}
+    pub fn remember(&self, seen: Seen) {
+        let current = self.current.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if current.is_none_or(|current| current.origin != Origin::Token) {
+            return;
+        }
+        let (vault, key, deadline) = (self.vault.clone(), self.seen_record(), self.deadline);
+        tokio::spawn(async move {
+            let before = match vault.read(&key, deadline).await {
+                Ok(record) => record.map_or_else(Seen::default, |record| {
+                    Seen::from_payload(record.payload.expose())
+                }),
+                Err(_) => Seen::default(),
+            };
+            let now = seen.over(before.clone());
+            if now == before {
+                return;
+            }
+            let Some(payload) = now.to_payload() else { return };
+            let kept = vault.write(&key, Header::of("last-seen"), &payload, deadline).await;
+            if let Err(error) = kept {
+                tracing::debug!("what was seen of the remote cannot be kept: {error}");
+            }
+        });
+    }
+
+    fn seen_record(&self) -> RecordKey {
+        let (url, account) = (self.remote.url().to_string(), self.remote.account().to_owned());
+        RecordKey::LastSeen { url, account }
+    }
 }

@@ -17,7 +17,7 @@ pub(super) fn list(args: &ListArgs) -> Result<(), Failure> {
         return print(&format!("{:#}\n", Value::from(rows)));
     }
     if records.is_empty() {
-        say("the vault holds no credentials; teach it one: keyferry login <URL> --with api-key");
+        say("the vault holds no credentials; sign in: keyferry login <URL>");
         return Ok(());
     }
     print(&table(&records))
@@ -28,14 +28,18 @@ fn row(header: &Header) -> Value {
         "remote": header.remote,
         "account": header.account,
         "kind": header.kind,
-        "identity": null,
-        "scopes": [],
-        "expiresAt": null,
-        "issuer": null,
+        "identity": header.details.get("identity"),
+        "scopes": header.details.get("scopes").cloned().unwrap_or(json!([])),
+        "expiresAt": expiry(header),
+        "issuer": header.details.get("issuer"),
         "details": header.details,
         "updatedAt": utc(header.updated_at),
         "vault": header.sealed.as_ref().map(|sealed| &sealed.source),
     })
+}
+
+fn expiry(header: &Header) -> Option<String> {
+    header.details.get("expires_at").and_then(Value::as_u64).map(utc)
 }
 
 fn table(records: &[Header]) -> String {
@@ -65,9 +69,33 @@ fn table(records: &[Header]) -> String {
 
 fn details(header: &Header) -> String {
     let text = |name: &str| header.details.get(name).and_then(Value::as_str);
+    if header.details.contains_key("issuer") {
+        return signed_in(header);
+    }
     match (text("header"), text("scheme")) {
         (Some(name), Some(scheme)) => format!("{name}: {scheme} ..."),
         (Some(name), None) => format!("{name}: ..."),
         _ => "-".into(),
     }
+}
+
+/// Who, with what, until when, where from.
+fn signed_in(header: &Header) -> String {
+    let detail = |name: &str| header.details.get(name);
+    let text = |name: &str| detail(name).and_then(Value::as_str);
+    let flag = |name: &str| detail(name) == Some(&Value::Bool(true));
+    let mut parts: Vec<String> = text("identity").map(str::to_owned).into_iter().collect();
+    let scopes = detail("scopes").and_then(Value::as_array).into_iter().flatten();
+    let scopes: Vec<_> = scopes.filter_map(Value::as_str).collect();
+    if !scopes.is_empty() {
+        parts.push(format!("scopes {}", scopes.join(" ")));
+    }
+    if flag("sign_in_needed") {
+        parts.push("sign-in needed".to_owned());
+    } else if let Some(end) = expiry(header) {
+        let what = if flag("renewable") { "renewed after" } else { "ends" };
+        parts.push(format!("{what} {end}"));
+    }
+    parts.extend(text("issuer").map(|issuer| format!("issuer {issuer}")));
+    parts.join(", ")
 }

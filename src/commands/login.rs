@@ -1,10 +1,14 @@
 //! `keyferry login`: teaches the vault how to authenticate, after asking the remote.
 
+mod oauth;
+
 use super::verify::{self, Verified};
 use super::{LOCK, ask, must_last, say};
-use crate::authorization::{ApiKeyRecord, Authorization, Kind, Plan, Remote, record_header};
+use crate::authorization::{
+    ApiKeyRecord, Authorization, Kind, Plan, Remote, Settings, record_header,
+};
 use crate::cli::LoginArgs;
-use crate::config;
+use crate::config::{self, Reaching};
 use crate::credential::api_key::Placement;
 use crate::failure::{Exit, Failure};
 use crate::http::ClientCell;
@@ -21,7 +25,10 @@ pub(super) async fn login(args: &LoginArgs) -> Result<(), Failure> {
     let redactor = Arc::new(Redactor::default());
     let remote = config::remote(&args.remote)?;
     let mut plan = config::plan(&args.credential, &redactor)?;
-    let kind = kind(&plan)?;
+    let kind = kind(&plan);
+    if kind.is_oauth() {
+        return oauth::login(args, remote, plan, redactor).await;
+    }
     let settings = config::vault(true, args.credential.secret_env.as_deref())?;
     let in_memory = matches!(settings.source, KeySource::Memory);
     let vault = Vault::new(settings);
@@ -31,21 +38,10 @@ pub(super) async fn login(args: &LoginArgs) -> Result<(), Failure> {
     }
     let record = api_key(kind, &mut plan, &remote, &redactor)?;
     if !args.no_verify {
-        let authorization = Authorization::new(
-            vault.clone(),
-            remote.clone(),
-            verification_plan(kind, plan, record.as_ref()),
-            redactor,
-            config::keychain_deadline(),
-        );
-        let client = Arc::new(ClientCell::new(config::client(&args.network, &remote)));
-        let endpoint = StreamableHttp::new(
-            client,
-            remote.url().clone(),
-            LARGEST_ANSWER,
-            Some(config::positive(args.network.headers_timeout).unwrap_or(verify::PATIENCE)),
-        );
-        report(&verify::verify(&endpoint, &authorization).await?, &remote, kind);
+        let plan = verification_plan(kind, plan, record.as_ref());
+        let authorization = authorization(args, vault.clone(), &remote, plan, redactor);
+        let verified = verify::verify(&endpoint(args, &remote), &authorization).await?;
+        report(&verified, &remote, kind);
     }
     let what = format!("{kind} for {remote} (account {})", remote.account());
     match store(&vault, &remote, kind, record.as_ref()).await? {
@@ -57,12 +53,38 @@ pub(super) async fn login(args: &LoginArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-fn kind(plan: &Plan) -> Result<Kind, Failure> {
+fn authorization(
+    args: &LoginArgs,
+    vault: Vault,
+    remote: &Remote,
+    plan: Plan,
+    redactor: Arc<Redactor>,
+) -> Authorization {
+    let reaching = Reaching { allowed: true, tell: say };
+    let (network, credential) = (&args.network, Some(&args.credential));
+    let sign_in = config::sign_in(remote, &args.remote, network, credential, &plan, reaching);
+    let deadline = config::keychain_deadline();
+    Authorization::new(Settings {
+        vault,
+        remote: remote.clone(),
+        plan,
+        redactor,
+        deadline,
+        sign_in,
+    })
+}
+
+fn endpoint(args: &LoginArgs, remote: &Remote) -> StreamableHttp {
+    let client = Arc::new(ClientCell::new(config::client(&args.network, remote)));
+    let patience = config::positive(args.network.headers_timeout).unwrap_or(verify::PATIENCE);
+    StreamableHttp::new(client, remote.url().clone(), LARGEST_ANSWER, Some(patience))
+}
+
+fn kind(plan: &Plan) -> Kind {
     match plan.kind {
-        Some(kind) => Ok(kind),
-        None if plan.key.is_some() || plan.placement.is_some() => Ok(Kind::ApiKey),
-        None => Err(Failure::new(Exit::Usage, "login needs to know the kind of credential")
-            .hint("--with api-key, or --with none for a remote that needs no credential")),
+        Some(kind) => kind,
+        None if plan.key.is_some() || plan.placement.is_some() => Kind::ApiKey,
+        None => Kind::OAuth,
     }
 }
 
@@ -97,6 +119,7 @@ fn verification_plan(kind: Kind, plan: Plan, record: Option<&ApiKeyRecord>) -> P
         placement: record.map(|record| record.placement.clone()),
         key: record.map(|record| record.key.clone()),
         headers: plan.headers,
+        oauth: plan.oauth,
     }
 }
 

@@ -1,33 +1,51 @@
 //! `keyferry logout`: forgets a credential.
 
-use super::{LOCK, say};
-use crate::authorization::Remote;
+use super::say;
+use crate::authorization::{Authorization, Leave, Plan, Remote, Settings};
 use crate::cli::LogoutArgs;
-use crate::config;
+use crate::config::{self, Reaching};
 use crate::failure::{Exit, Failure};
+use crate::secret::Redactor;
 use crate::vault::Vault;
+use std::sync::Arc;
+
+const NOT_REVOKED: &str = "note: a key is not revoked by this; revoke it where it was issued";
 
 pub(super) async fn logout(args: &LogoutArgs) -> Result<(), Failure> {
     let remote = config::remote(&args.remote)?;
-    let vault = Vault::new(config::vault(false, None)?);
-    let mut forgotten = 0;
+    let vault = Vault::new(config::vault(true, None)?);
+    let mut left = Vec::new();
     for account in accounts(args, &remote, &vault)? {
         let one = Remote::new(remote.url().as_str(), &account, true)
             .map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
-        let key = one.record();
-        let _lock = vault.lock(&key, LOCK).await?;
-        if vault.remove(&key)? {
+        let leave = leave(args, one, &vault).await?;
+        if leave.forgotten {
             say(&format!("forgotten: {remote} (account {account})"));
-            forgotten += 1;
+            say(leave.server.as_deref().unwrap_or(NOT_REVOKED));
+            left.push(leave);
         }
     }
-    if forgotten == 0 {
+    if left.is_empty() {
         let message =
             format!("the vault holds nothing for {remote} (account {})", remote.account());
         return Err(Failure::new(Exit::Failed, message).hint("keyferry list"));
     }
-    say("note: a key is not revoked by this; revoke it where it was issued");
     Ok(())
+}
+
+async fn leave(args: &LogoutArgs, remote: Remote, vault: &Vault) -> Result<Leave, Failure> {
+    let plan = Plan::default();
+    let reaching = Reaching { allowed: false, tell: say };
+    let sign_in = config::sign_in(&remote, &args.remote, &args.network, None, &plan, reaching);
+    let authorization = Authorization::new(Settings {
+        vault: vault.clone(),
+        remote,
+        plan,
+        redactor: Arc::new(Redactor::default()),
+        deadline: config::keychain_deadline(),
+        sign_in,
+    });
+    Ok(authorization.leave().await?)
 }
 
 fn accounts(args: &LogoutArgs, remote: &Remote, vault: &Vault) -> Result<Vec<String>, Failure> {

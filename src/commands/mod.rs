@@ -68,15 +68,22 @@ impl From<VaultError> for Failure {
 
 impl From<AuthorizationError> for Failure {
     fn from(error: AuthorizationError) -> Self {
+        Self::from_shared(&error)
+    }
+}
+
+impl Failure {
+    /// What a person sees of an error that others wait for, too.
+    fn from_shared(error: &AuthorizationError) -> Self {
         match error {
             AuthorizationError::SignInNeeded { message, hint } => {
                 Self::new(Exit::SignInNeeded, message).hint(hint)
             }
             AuthorizationError::Person(need) => {
-                Self::new(Exit::SignInNeeded, need.message).hint(need.hint)
+                Self::new(Exit::SignInNeeded, &need.message).hint(&need.hint)
             }
             AuthorizationError::Unavailable { message } => Self::new(Exit::Network, message),
-            AuthorizationError::Vault(error) => error.into(),
+            AuthorizationError::Vault(error) => error.clone().into(),
         }
     }
 }

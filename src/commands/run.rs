@@ -1,12 +1,13 @@
 //! `keyferry run`: the bridge.
 
-use crate::authorization::Authorization;
+use crate::authorization::{self, Authorization};
 use crate::bridge::{self, Ended, Settings, ToolFilter};
-use crate::cli::RunArgs;
-use crate::config;
+use crate::cli::{RunArgs, SignInArg};
+use crate::config::{self, Reaching};
 use crate::failure::{Exit, Failure};
 use crate::http::ClientCell;
 use crate::jsonrpc::BridgeError;
+use crate::logging;
 use crate::secret::Redactor;
 use crate::transport::StreamableHttp;
 use crate::vault::Vault;
@@ -43,8 +44,20 @@ fn settings(args: &RunArgs) -> Result<Settings, (i32, Failure)> {
         config::plan(&args.credential, &redactor).map_err(|failure| (SIGN_IN_NEEDED, failure))?;
     let vault = config::vault(false, args.credential.secret_env.as_deref())
         .map_err(|failure| (VAULT, failure))?;
+    let mut plan = plan;
+    plan.oauth.callback_port = plan.oauth.callback_port.or(args.port);
     let client = Arc::new(ClientCell::new(config::client(&args.network, &remote)));
     ClientCell::prepare(&client);
+    let allowed = args.sign_in == SignInArg::Auto;
+    let reaching = Reaching { allowed, tell: |text| logging::tell(format!("keyferry: {text}\n")) };
+    let sign_in = config::sign_in(
+        &remote,
+        &args.remote,
+        &args.network,
+        Some(&args.credential),
+        &plan,
+        reaching,
+    );
     Ok(Settings {
         remote: StreamableHttp::new(
             client,
@@ -52,20 +65,21 @@ fn settings(args: &RunArgs) -> Result<Settings, (i32, Failure)> {
             args.max_message,
             config::positive(args.network.headers_timeout),
         ),
-        authorization: Arc::new(Authorization::new(
-            Vault::new(vault),
+        authorization: Arc::new(Authorization::new(authorization::Settings {
+            vault: Vault::new(vault),
             remote,
             plan,
             redactor,
-            KEYCHAIN,
-        )),
+            deadline: KEYCHAIN,
+            sign_in,
+        })),
         tools: ToolFilter {
             allow: args.allow_tool.clone(),
             ignore: args.ignore_tool.clone(),
             read_only: args.read_only,
         },
         timeout: config::positive(args.timeout),
-        auth_timeout: Duration::from_secs(45),
+        auth_timeout: Duration::from_secs_f64(args.auth_timeout),
         max_message: args.max_message,
     })
 }

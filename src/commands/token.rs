@@ -1,9 +1,9 @@
 //! `keyferry token`: the credential on stdout, for curl and scripts.
 
-use super::print;
-use crate::authorization::{Authorization, Plan};
+use super::{print, say};
+use crate::authorization::{Authorization, Plan, Settings};
 use crate::cli::TokenArgs;
-use crate::config;
+use crate::config::{self, Reaching};
 use crate::failure::{Exit, Failure};
 use crate::secret::{Redactor, Secret};
 use crate::vault::Vault;
@@ -14,8 +14,16 @@ pub(super) async fn token(args: &TokenArgs) -> Result<(), Failure> {
     let vault = Vault::new(config::vault(true, None)?);
     let redactor = Arc::new(Redactor::default());
     let plan = Plan::default();
-    let authorization =
-        Authorization::new(vault, remote.clone(), plan, redactor, config::keychain_deadline());
+    let reaching = Reaching { allowed: false, tell: say };
+    let sign_in = config::sign_in(&remote, &args.remote, &args.network, None, &plan, reaching);
+    let authorization = Authorization::new(Settings {
+        vault,
+        remote: remote.clone(),
+        plan,
+        redactor,
+        deadline: config::keychain_deadline(),
+        sign_in,
+    });
     let credential = authorization.credential().await?;
     let mut lines = Secret::new(String::new());
     if args.header {
@@ -30,9 +38,9 @@ pub(super) async fn token(args: &TokenArgs) -> Result<(), Failure> {
     if lines.expose().is_empty() {
         let message =
             format!("the vault holds no token for {remote} (account {})", remote.account());
-        return Err(
-            Failure::new(Exit::SignInNeeded, message).hint(remote.login_command(Some("api-key")))
-        );
+        return Err(Failure::new(Exit::SignInNeeded, message)
+            .hint(remote.login_command(None))
+            .hint(format!("for a key: {}", remote.login_command(Some("api-key")))));
     }
     print(lines.expose())
 }

@@ -49,6 +49,12 @@ pub(super) async fn verify(
     Ok(Verified { server, tools, open })
 }
 
+/// Whether the remote answers without any credential.
+pub(super) async fn is_open(endpoint: &StreamableHttp, authorization: &Authorization) -> bool {
+    let probe = Probe { endpoint, authorization };
+    probe.converse(&HeaderMap::new()).await.is_ok()
+}
+
 struct Probe<'a> {
     endpoint: &'a StreamableHttp,
     authorization: &'a Authorization,

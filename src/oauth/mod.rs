@@ -2,6 +2,29 @@
 //!
 //! Knows no vault, no stdio and no environment; what it learns it returns.
 
+pub mod authorization_request;
+pub mod browser;
+pub mod cache;
+pub mod challenge;
+pub mod client;
+pub mod device;
+pub mod discovery;
+mod encoding;
+mod error_response;
+pub mod identity;
+pub mod metadata;
+mod page;
+pub mod redirect;
+pub mod registration;
+mod response;
+pub mod revocation;
+#[cfg(test)]
+mod scripted;
+pub mod token;
 mod web;
 
+pub use challenge::Challenge;
+pub use client::Client;
+pub use error_response::{ErrorResponse, Unavailable};
+pub use token::{TokenError, TokenSet};
 pub use web::{Answer, Web, WebError};

@@ -1,31 +1,47 @@
 //! Requests to authorization servers and for metadata: bounded in size and time, to allowed
 //! addresses only, and no redirect followed to another origin.
 
-use crate::http::{ClientCell, ClientError, Reach, is_loopback};
+use super::cache::Cache;
+use crate::http::{
+    AddressPolicy, ClientCell, ClientError, ClientSettings, Reach, is_forbidden_address,
+    is_loopback, reach_of,
+};
 use crate::secret::Secret;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
 use reqwest::{Body, Method, Request, Response};
 use std::error::Error;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::time::timeout;
 use url::{Host, Url};
 use zeroize::Zeroizing;
 
 /// Largest body that is read, in decoded bytes.
 const LARGEST: usize = 1024 * 1024;
-/// How long one exchange may take.
+/// How long one exchange may take, its redirects and its body included.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Longest wait for a connection: what was not connected was never asked.
+const CONNECT: Duration = Duration::from_secs(5);
 /// Redirects followed for one metadata document, all on its own origin.
 const MAX_REDIRECTS: usize = 3;
+/// How long the reach of the remote is believed: a laptop changes networks.
+const REMEMBERED: Duration = Duration::from_secs(30);
+const INSIDE: &str = "its address is inside this machine or network, and the MCP server is not";
 
 /// Asks authorization servers, and remotes for their metadata.
 pub struct Web {
-    client: Arc<ClientCell>,
-    /// Of the remote: servers that it names may not be nearer than itself.
-    reach: Reach,
+    /// Servers that it names may not be nearer than itself.
+    remote: Url,
     allow_http: bool,
     /// Hosts that the person named: they may be anywhere.
     named: Vec<String>,
+    /// For http and https on this machine, and for all else.
+    clients: [ClientCell; 3],
+    policy: AddressPolicy,
+    patience: Duration,
+    /// Of the remote, and when it was found.
+    reach: Mutex<Option<(Reach, Instant)>>,
+    cache: Cache,
 }
 
 /// A response, whatever its status.
@@ -58,14 +74,24 @@ pub enum WebError {
 }
 
 impl Web {
-    /// `client` follows no redirects and keeps no cookies; `reach` is the remote's.
-    pub fn new(
-        client: Arc<ClientCell>,
-        reach: Reach,
-        allow_http: bool,
-        named: Vec<String>,
-    ) -> Self {
-        Self { client, reach, allow_http, named }
+    /// `base` is how the remote's client is built; nothing is read, built or looked up yet.
+    /// `named` are hosts as [`Url::host_str`] gives them.
+    pub fn new(base: &ClientSettings, remote: Url, allow_http: bool, named: Vec<String>) -> Self {
+        let policy = AddressPolicy::default();
+        let cell = |tls, loopback| {
+            ClientCell::new(ClientSettings {
+                tls,
+                loopback,
+                connect_timeout: base.connect_timeout.min(CONNECT),
+                body_timeout: None,
+                cookies: false,
+                addresses: Some(policy.clone()),
+                ..base.clone()
+            })
+        };
+        let clients = [cell(false, true), cell(true, true), cell(true, false)];
+        let (patience, reach, cache) = (PATIENCE, Mutex::default(), Cache::default());
+        Self { remote, allow_http, named, clients, policy, patience, reach, cache }
     }
 
     /// GETs a document; a few redirects on the same origin are followed.
@@ -73,17 +99,30 @@ impl Web {
     /// # Errors
     /// [`WebError`]. A status of 400 and above is no error.
     pub async fn get(&self, url: &str) -> Result<Answer, WebError> {
-        let mut url = self.checked(url)?;
-        for _ in 0..=MAX_REDIRECTS {
-            let mut headers = HeaderMap::new();
-            headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-            let response = self.send(Method::GET, url.clone(), headers, None).await?;
-            if !response.status().is_redirection() {
-                return answer(response, &url).await;
-            }
-            url = redirect(&response, &url)?;
+        let url = self.checked(url).await?;
+        let host = host(&url);
+        let answer = timeout(self.patience, self.follow(url)).await;
+        answer.unwrap_or_else(|_| Err(self.too_slow(host)))
+    }
+
+    /// GETs a document as [`Self::get`] does, or takes it from the cache while it is fresh.
+    ///
+    /// # Errors
+    /// [`WebError`]; after one nothing is kept.
+    pub async fn document(&self, url: &str) -> Result<Answer, WebError> {
+        if let Some(body) = self.cache.fresh(url, Instant::now()) {
+            return Ok(Answer { status: 200, headers: HeaderMap::new(), body: Secret::new(body) });
         }
-        Err(WebError::Redirected { host: host(&url), to: "itself, again and again".into() })
+        let answer = self.get(url).await.inspect_err(|_| self.forget())?;
+        if answer.status == 200 {
+            self.cache.keep(url, &answer.headers, answer.body.expose(), Instant::now());
+        }
+        Ok(answer)
+    }
+
+    /// Forgets every kept document: something that followed from them failed.
+    pub fn forget(&self) {
+        self.cache.forget();
     }
 
     /// GETs with an access token, for userinfo and client configuration; no redirect is followed.
@@ -97,13 +136,17 @@ impl Web {
         mut headers: HeaderMap,
         body: Option<Secret<Vec<u8>>>,
     ) -> Result<Answer, WebError> {
-        let url = self.checked(url)?;
+        let url = self.checked(url).await?;
         headers.entry(ACCEPT).or_insert(HeaderValue::from_static("application/json"));
-        let response = self.send(method, url.clone(), headers, body).await?;
-        if response.status().is_redirection() {
-            return Err(redirected(&response, &url));
-        }
-        answer(response, &url).await
+        let exchange = async {
+            let response = self.send(method, url.clone(), headers, body).await?;
+            if response.status().is_redirection() {
+                return Err(redirected(&response, &url));
+            }
+            answer(response, &url).await
+        };
+        let answer = timeout(self.patience, exchange).await;
+        answer.unwrap_or_else(|_| Err(self.too_slow(host(&url))))
     }
 
     /// POSTs a form (RFC 6749 appendix B) or JSON, as `content` says; no redirect is followed.
@@ -121,11 +164,12 @@ impl Web {
         self.request(Method::POST, url, headers, Some(body)).await
     }
 
-    /// The URL, if this may ask it.
+    /// The URL, if this may ask it, or open it in a browser.
     ///
     /// # Errors
-    /// `Refused`: no https (nor loopback), or nearer than the remote itself.
-    pub fn checked(&self, url: &str) -> Result<Url, WebError> {
+    /// `Refused`: no https (nor loopback), or nearer than the remote itself as far as the URL
+    /// tells; what a name stands for is judged when it is connected to.
+    pub async fn checked(&self, url: &str) -> Result<Url, WebError> {
         let refused = |host: String, why: &str| WebError::Refused { host, why: why.into() };
         let parsed = Url::parse(url).map_err(|_| refused("a server".into(), "its URL is none"))?;
         let shown = host(&parsed);
@@ -138,24 +182,43 @@ impl Web {
             "http" => return Err(refused(shown, "it has no https (--allow-http allows that)")),
             _ => return Err(refused(shown, "its URL is not https")),
         }
-        let literal = match parsed.host() {
-            Some(Host::Ipv4(address)) => Some(Reach::of(address.into())),
-            Some(Host::Ipv6(address)) => Some(Reach::of(address.into())),
-            Some(Host::Domain(_)) if is_loopback(&parsed) => Some(Reach::Loopback),
-            Some(Host::Domain(name)) if name.trim_end_matches('.').ends_with(".localhost") => {
-                Some(Reach::Loopback)
-            }
-            Some(Host::Domain(_)) => None,
-            None => return Err(refused(shown, "its URL has no host")),
+        let Some(name) = parsed.host_str() else {
+            return Err(refused(shown, "its URL has no host"));
         };
-        let named = self.named.iter().any(|name| parsed.host_str() == Some(name));
-        if !named && literal.is_some_and(|literal| !self.reach.may_name(literal)) {
-            return Err(refused(
-                shown,
-                "the address is inside this machine or network, and the MCP server is not",
-            ));
+        if parsed.origin() == self.remote.origin() || self.named.iter().any(|named| named == name) {
+            return Ok(parsed);
         }
+        let reach = self.reach().await;
+        if literal(&parsed).is_some_and(|literal| !reach.may_name(literal)) {
+            return Err(refused(shown, INSIDE));
+        }
+        self.policy.judge(name, reach);
         Ok(parsed)
+    }
+
+    /// The remote's. A name that only a proxy can resolve counts as public.
+    async fn reach(&self) -> Reach {
+        let known = *self.reach.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((reach, _)) = known.filter(|(_, found)| found.elapsed() < REMEMBERED) {
+            return reach;
+        }
+        let reach = reach_of(&self.remote).await.unwrap_or(Reach::Public);
+        let mut known = self.reach.lock().unwrap_or_else(PoisonError::into_inner);
+        *known = Some((reach, Instant::now()));
+        reach
+    }
+
+    async fn follow(&self, mut url: Url) -> Result<Answer, WebError> {
+        for _ in 0..=MAX_REDIRECTS {
+            let mut headers = HeaderMap::new();
+            headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+            let response = self.send(Method::GET, url.clone(), headers, None).await?;
+            if !response.status().is_redirection() {
+                return answer(response, &url).await;
+            }
+            url = self.checked(redirect(&response, &url)?.as_str()).await?;
+        }
+        Err(WebError::Redirected { host: host(&url), to: "itself, again and again".into() })
     }
 
     async fn send(
@@ -166,18 +229,36 @@ impl Web {
         body: Option<Secret<Vec<u8>>>,
     ) -> Result<Response, WebError> {
         let host = host(&url);
+        let client = match (is_loopback(&url), url.scheme()) {
+            (true, "http") => &self.clients[0],
+            (true, _) => &self.clients[1],
+            (false, _) => &self.clients[2],
+        };
         let mut request = Request::new(method, url);
         *request.headers_mut() = headers;
         *request.body_mut() = body.map(|body| Body::from(body.expose().clone()));
-        let client = self.client.get().await?;
-        match tokio::time::timeout(PATIENCE, client.execute(request)).await {
-            Ok(Ok(response)) => Ok(response),
-            Ok(Err(error)) if error.is_connect() || error.is_builder() => {
-                Err(WebError::Unreachable { host, why: cause(&error) })
+        client.get().await?.execute(request).await.map_err(|error| {
+            if is_forbidden_address(&error) {
+                WebError::Refused { host, why: INSIDE.into() }
+            } else if error.is_connect() || error.is_builder() {
+                WebError::Unreachable { host, why: cause(&error) }
+            } else {
+                WebError::Lost { host, why: cause(&error) }
             }
-            Ok(Err(error)) => Err(WebError::Lost { host, why: cause(&error) }),
-            Err(_) => Err(too_slow(host)),
-        }
+        })
+    }
+
+    fn too_slow(&self, host: String) -> WebError {
+        WebError::Lost { host, why: format!("it took longer than {} s", self.patience.as_secs()) }
+    }
+}
+
+/// The kind of an address or of a name that means this machine.
+fn literal(url: &Url) -> Option<Reach> {
+    let local = |name: &str| name.trim_end_matches('.').ends_with(".localhost");
+    match url.host() {
+        Some(Host::Domain(name)) if local(name) => Some(Reach::Loopback),
+        _ => Reach::literal(url),
     }
 }
 
@@ -193,30 +274,17 @@ async fn answer(mut response: Response, url: &Url) -> Result<Answer, WebError> {
     });
     // Some servers answer every GET with a stream that never ends.
     if stream {
-        return Ok(Answer { status: 404, headers, body: Secret::new(Vec::new()) });
+        let status = if status < 400 { 404 } else { status };
+        return Ok(Answer { status, headers, body: Secret::new(Vec::new()) });
     }
-    let read = async {
-        while let Some(chunk) = response
-            .chunk()
-            .await
-            .map_err(|error| WebError::Lost { host: host.clone(), why: cause(&error) })?
-        {
-            if body.len() + chunk.len() > LARGEST {
-                return Err(WebError::TooLarge { host: host.clone() });
-            }
-            body.extend_from_slice(&chunk);
+    let lost = |error| WebError::Lost { host: host.clone(), why: cause(&error) };
+    while let Some(chunk) = response.chunk().await.map_err(lost)? {
+        if body.len() + chunk.len() > LARGEST {
+            return Err(WebError::TooLarge { host });
         }
-        Ok(())
-    };
-    match tokio::time::timeout(PATIENCE, read).await {
-        Ok(read) => read?,
-        Err(_) => return Err(too_slow(host)),
+        body.extend_from_slice(&chunk);
     }
     Ok(Answer { status, headers, body: Secret::new(std::mem::take(&mut *body)) })
-}
-
-fn too_slow(host: String) -> WebError {
-    WebError::Lost { host, why: format!("nothing within {} s", PATIENCE.as_secs()) }
 }
 
 fn redirect(response: &Response, url: &Url) -> Result<Url, WebError> {
@@ -234,7 +302,7 @@ fn redirected(response: &Response, url: &Url) -> WebError {
 }
 
 /// Host and port, without what may be secret.
-fn host(url: &Url) -> String {
+pub(super) fn host(url: &Url) -> String {
     let name = url.host_str().unwrap_or("a server without a name");
     url.port().map_or(name.to_owned(), |port| format!("{name}:{port}"))
 }
@@ -249,3 +317,6 @@ fn cause(error: &reqwest::Error) -> String {
     }
     text.unwrap_or_else(|| "the request could not be sent".into())
 }
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -11,7 +11,7 @@ use super::platform::{
 use super::record::hex;
 use super::seal::fill_random;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -120,12 +120,9 @@ impl Directory {
     /// Puts `bytes` in the place of the file `name` in one step that survives a crash: all of
     /// the old content is there, or all of the new.
     pub(super) fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), VaultError> {
-        let mut random = [0; 8];
-        fill_random(&mut random)?;
-        let temporary = self.path_of(&format!(".{name}.{}{TEMPORARY_SUFFIX}", hex(&random)));
-        let written = self
-            .write_new(&temporary, bytes)
-            .and_then(|()| rename(&temporary, &self.path_of(name)));
+        let temporary = self.temporary(name)?;
+        let written =
+            self.write_new(&temporary, bytes).and_then(|_| rename(&temporary, &self.path_of(name)));
         if written.is_err() {
             // The first error is the one to tell.
             let _ = fs::remove_file(&temporary);
@@ -134,7 +131,7 @@ impl Directory {
         self.sync()
     }
 
-    fn write_new(&self, path: &Path, bytes: &[u8]) -> Result<(), VaultError> {
+    fn write_new(&self, path: &Path, bytes: &[u8]) -> Result<File, VaultError> {
         let failed = |error| VaultError::io("write", path, error);
         let mut options = OpenOptions::new();
         options.write(true).create_new(true);
@@ -142,7 +139,30 @@ impl Directory {
         own_mode(&file).map_err(failed)?;
         self.clear_left_behind(&file);
         file.write_all(bytes).map_err(failed)?;
-        file.sync_all().map_err(failed)
+        file.sync_all().map_err(failed)?;
+        Ok(file)
+    }
+
+    /// Takes room on the disk for `bytes` that shall replace the file `name`: whatever fails
+    /// for lack of room or permission fails now.
+    pub(super) fn reserve(self, name: &str, bytes: usize) -> Result<Reserved, VaultError> {
+        let temporary = self.temporary(name)?;
+        match self.write_new(&temporary, &vec![0; bytes]) {
+            Ok(file) => {
+                let target = self.path_of(name);
+                Ok(Reserved { directory: self, file, temporary, target, filled: false })
+            }
+            Err(error) => {
+                let _ = fs::remove_file(&temporary);
+                Err(error)
+            }
+        }
+    }
+
+    fn temporary(&self, name: &str) -> Result<PathBuf, VaultError> {
+        let mut random = [0; 8];
+        fill_random(&mut random)?;
+        Ok(self.path_of(&format!(".{name}.{}{TEMPORARY_SUFFIX}", hex(&random))))
     }
 
     /// Removes the file `name`; false if it was not there.
@@ -182,6 +202,40 @@ impl Directory {
             _ => {}
         }
         Ok(())
+    }
+}
+
+/// A file beside the one it will replace, with room for the new content.
+pub(super) struct Reserved {
+    directory: Directory,
+    file: File,
+    temporary: PathBuf,
+    target: PathBuf,
+    filled: bool,
+}
+
+impl Reserved {
+    /// Puts `bytes` in the place of the file that this was reserved for, as
+    /// [`Directory::replace`] does.
+    pub(super) fn fill(mut self, bytes: &[u8]) -> Result<(), VaultError> {
+        let failed = |error| VaultError::io("write", &self.temporary, error);
+        let mut file = &self.file;
+        file.seek(SeekFrom::Start(0)).map_err(failed)?;
+        file.write_all(bytes).map_err(failed)?;
+        file.set_len(bytes.len() as u64).map_err(failed)?;
+        file.sync_all().map_err(failed)?;
+        rename(&self.temporary, &self.target)?;
+        self.filled = true;
+        self.directory.sync()
+    }
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        if !self.filled {
+            // What stays is cleared away with what crashed writers left.
+            let _ = fs::remove_file(&self.temporary);
+        }
     }
 }
 

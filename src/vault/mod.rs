@@ -47,6 +47,13 @@ pub enum Kept {
     InMemory,
 }
 
+/// Room on the disk for one record.
+pub struct Reservation {
+    key: RecordKey,
+    /// None where the record is kept in memory.
+    place: Option<directory::Reserved>,
+}
+
 /// The vault. Clones share the key and what is in memory.
 #[derive(Clone)]
 pub struct Vault(Arc<Inner>);
@@ -71,8 +78,9 @@ impl Vault {
         }))
     }
 
-    /// The clear headers of all records, sorted by remote, account and name. Needs no key; a
-    /// record that cannot be read is logged and left out.
+    /// The clear headers of all records that a person taught or signed in for, sorted by
+    /// remote, account and name. Needs no key; a record that cannot be read is logged and left
+    /// out.
     ///
     /// # Errors
     /// `Unsafe` or `Io` for the directory.
@@ -82,6 +90,7 @@ impl Vault {
         for (name, record) in self.memory().iter() {
             headers.insert(name.clone(), record.header.clone());
         }
+        headers.retain(|_, header| !header.is_auxiliary());
         let mut headers: Vec<Header> = headers.into_values().collect();
         headers.sort_by(|one, other| one.sort_key().cmp(&other.sort_key()));
         Ok(headers)
@@ -174,36 +183,97 @@ impl Vault {
     pub async fn write(
         &self,
         key: &RecordKey,
-        mut header: Header,
+        header: Header,
         payload: &Secret<Vec<u8>>,
         deadline: Duration,
     ) -> Result<Kept, VaultError> {
+        match self.to_bytes(key, header, payload, deadline).await? {
+            None => Ok(Kept::InMemory),
+            Some(bytes) => {
+                let (directory, to) = (self.directory().to_owned(), key.clone());
+                off_the_runtime(move || records::write(&directory, &to, &bytes)).await?;
+                self.memory().remove(&key.file_name());
+                Ok(Kept::OnDisk)
+            }
+        }
+    }
+
+    /// Takes room for a record of `key` before something irrevocable is done whose outcome
+    /// must be kept. The record that stands there must have been read with the key at hand.
+    ///
+    /// # Errors
+    /// `Io` or `Unsafe` if it could not be written now.
+    pub async fn reserve(&self, key: &RecordKey) -> Result<Reservation, VaultError> {
+        let in_memory = matches!(self.0.settings.source, KeySource::Memory)
+            || self.memory().contains_key(&key.file_name());
+        if in_memory {
+            return Ok(Reservation { key: key.clone(), place: None });
+        }
+        let (directory, to) = (self.directory().to_owned(), key.clone());
+        let place = off_the_runtime(move || records::reserve(&directory, &to)).await?;
+        Ok(Reservation { key: key.clone(), place: Some(place) })
+    }
+
+    /// As [`Self::write`], into the room that was taken.
+    ///
+    /// # Errors
+    /// As [`Self::write`]; the record before is then still there.
+    pub async fn write_reserved(
+        &self,
+        reservation: Reservation,
+        header: Header,
+        payload: &Secret<Vec<u8>>,
+        deadline: Duration,
+    ) -> Result<Kept, VaultError> {
+        let Some(place) = reservation.place else {
+            return self.write(&reservation.key, header, payload, deadline).await;
+        };
+        match self.to_bytes(&reservation.key, header, payload, deadline).await? {
+            None => Ok(Kept::InMemory),
+            Some(bytes) => {
+                off_the_runtime(move || place.fill(&bytes)).await?;
+                Ok(Kept::OnDisk)
+            }
+        }
+    }
+
+    /// Remembers a record for this process only, in the place of the one on disk, until it
+    /// can be written.
+    pub fn hold_in_memory(&self, key: &RecordKey, header: Header, payload: &Secret<Vec<u8>>) {
+        self.keep_in_memory(key, header, payload);
+    }
+
+    /// The content of the file; none if the record was kept in memory instead.
+    async fn to_bytes(
+        &self,
+        key: &RecordKey,
+        mut header: Header,
+        payload: &Secret<Vec<u8>>,
+        deadline: Duration,
+    ) -> Result<Option<Vec<u8>>, VaultError> {
         header.schema = record::SCHEMA;
         header.sealed = None;
         if matches!(self.0.settings.source, KeySource::Memory) {
-            return Ok(self.keep_in_memory(key, header, payload));
+            self.keep_in_memory(key, header, payload);
+            return Ok(None);
         }
-        let mut bytes;
         if header.seals_nothing(payload) {
-            bytes = header.to_line();
-        } else {
-            let vault_key = match self.key_to_write(key, deadline).await {
-                Err(VaultError::Absent { .. }) => {
-                    return Ok(self.keep_in_memory(key, header, payload));
-                }
-                other => other?,
-            };
-            header.sealed = Some(Sealed {
-                source: self.0.settings.source.name().to_owned(),
-                key_id: vault_key.id(),
-            });
-            bytes = header.to_line();
-            bytes.extend(vault_key.seal(payload.expose(), &key.id(), &bytes)?);
+            return Ok(Some(header.to_line()));
         }
-        let (directory, to) = (self.directory().to_owned(), key.clone());
-        off_the_runtime(move || records::write(&directory, &to, &bytes)).await?;
-        self.memory().remove(&key.file_name());
-        Ok(Kept::OnDisk)
+        let vault_key = match self.key_to_write(key, deadline).await {
+            Err(VaultError::Absent { .. }) => {
+                self.keep_in_memory(key, header, payload);
+                return Ok(None);
+            }
+            other => other?,
+        };
+        header.sealed = Some(Sealed {
+            source: self.0.settings.source.name().to_owned(),
+            key_id: vault_key.id(),
+        });
+        let mut bytes = header.to_line();
+        bytes.extend(vault_key.seal(payload.expose(), &key.id(), &bytes)?);
+        Ok(Some(bytes))
     }
 
     async fn key_to_write(
@@ -222,10 +292,9 @@ impl Vault {
         got.ok_or_else(|| records::lost_key(settings, 1))
     }
 
-    fn keep_in_memory(&self, key: &RecordKey, header: Header, payload: &Secret<Vec<u8>>) -> Kept {
+    fn keep_in_memory(&self, key: &RecordKey, header: Header, payload: &Secret<Vec<u8>>) {
         let record = Record { header, payload: payload.clone() };
         self.memory().insert(key.file_name(), record);
-        Kept::InMemory
     }
 
     /// Forgets a record; false if there is none. Needs no key.

@@ -28,7 +28,16 @@ pub enum RecordKey {
     },
     /// A named secret, for `${vault:NAME}`.
     Named(String),
+    /// The client registered at an authorization server.
+    Registration { issuer: String },
+    /// What was last seen of a remote by one account.
+    LastSeen { url: String, account: String },
+    /// The sign-in that runs for a remote, whoever it is for.
+    SignIn { url: String },
 }
+
+/// Kinds of records that only save work: lost, they come again by themselves.
+const AUXILIARY_KINDS: [&str; 3] = ["registration", "last-seen", "sign-in"];
 
 impl RecordKey {
     /// 64 hexadecimal digits: SHA-256 of the kind and each field with its length.
@@ -43,6 +52,13 @@ impl RecordKey {
                 ["remote", url, account].into_iter().for_each(&mut add)
             }
             Self::Named(name) => ["named", name].into_iter().for_each(&mut add),
+            Self::Registration { issuer } => {
+                ["registration", issuer].into_iter().for_each(&mut add)
+            }
+            Self::LastSeen { url, account } => {
+                ["last-seen", url, account].into_iter().for_each(&mut add)
+            }
+            Self::SignIn { url } => ["sign-in", url].into_iter().for_each(&mut add),
         }
         hex(&hash.finalize())
     }
@@ -104,6 +120,25 @@ pub struct Record {
 }
 
 impl Header {
+    /// A header of this kind and nothing else.
+    pub fn of(kind: &str) -> Self {
+        Self {
+            schema: 0,
+            remote: None,
+            account: None,
+            name: None,
+            kind: kind.to_owned(),
+            details: BTreeMap::new(),
+            updated_at: 0,
+            sealed: None,
+        }
+    }
+
+    /// Of a record that only saves work: it is never listed, and may be lost with its key.
+    pub(super) fn is_auxiliary(&self) -> bool {
+        AUXILIARY_KINDS.contains(&self.kind.as_str())
+    }
+
     /// Whether a record with this header and `payload` has nothing to seal.
     pub(super) fn seals_nothing(&self, payload: &Secret<Vec<u8>>) -> bool {
         self.kind == UNSEALED_KIND && payload.expose().is_empty()

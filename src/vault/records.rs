@@ -1,6 +1,6 @@
 //! The record files on disk.
 
-use super::directory::Directory;
+use super::directory::{Directory, Reserved};
 use super::error::VaultError;
 use super::record::{Header, RecordKey, SUFFIX, split};
 use super::{KeySource, Settings};
@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 
 /// Far more than `list` could show.
 const MAX_HEADER_BYTES: u64 = 1024 * 1024;
+/// Reserved for a record that will hold tokens; most are a fraction of this.
+const RESERVED: usize = 64 * 1024;
 
 /// A record file as it was read, not opened yet.
 pub(super) struct Stored {
@@ -36,6 +38,14 @@ pub(super) fn read(directory: &Path, key: &RecordKey) -> Result<Option<Stored>, 
 /// Puts a record in place of the one of `key`, if any, in one step.
 pub(super) fn write(directory: &Path, key: &RecordKey, bytes: &[u8]) -> Result<(), VaultError> {
     Directory::ensure(directory)?.replace(&key.file_name(), bytes)
+}
+
+/// Room on the disk for a record of `key`.
+pub(super) fn reserve(directory: &Path, key: &RecordKey) -> Result<Reserved, VaultError> {
+    let directory = Directory::ensure(directory)?;
+    let name = key.file_name();
+    let now = directory.read(&name)?.map_or(0, |bytes| bytes.len());
+    directory.reserve(&name, RESERVED.max(2 * now))
 }
 
 /// Removes the record of `key`; false if there is none.
@@ -96,7 +106,8 @@ pub(super) fn refuse_if_sealed(settings: &Settings) -> Result<(), VaultError> {
         return Ok(());
     }
     let headers = headers(&settings.directory)?;
-    let sources = headers.iter().filter_map(|(_, header)| Some(&header.sealed.as_ref()?.source));
+    let needed = headers.iter().filter(|(_, header)| !header.is_auxiliary());
+    let sources = needed.filter_map(|(_, header)| Some(&header.sealed.as_ref()?.source));
     let sources: Vec<_> = sources.collect();
     if let Some(other) = sources.iter().find(|other| **other != source) {
         return Err(VaultError::WrongKey {

@@ -18,6 +18,8 @@ mod keychain;
 mod legacy;
 mod modern;
 mod modern_headers;
+#[cfg(unix)]
+mod oauth;
 mod outages;
 mod redirects;
 mod replies;

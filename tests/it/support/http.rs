@@ -63,6 +63,11 @@ impl Request {
         super::value(self.text())
     }
 
+    /// The body, or null where it is no JSON.
+    pub(crate) fn json_or_null(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+
     /// What a script is keyed by: `GET`, `DELETE`, the JSON-RPC method, or
     /// `response` for an answer of the client.
     pub(crate) fn kind(&self) -> String {

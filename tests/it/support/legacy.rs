@@ -96,6 +96,14 @@ impl Legacy {
         self
     }
 
+    /// With the tools `echo`, `whoami` and `admin`, answered so.
+    pub(crate) fn tools(self, call: impl Fn(&Request, Wire) + Send + Sync + 'static) -> Self {
+        let Self { ref on, .. } = self;
+        let known = (on.contains_key("tools/list"), on.contains_key("tools/call"));
+        let listed = if known.0 { self } else { self.on("tools/list", list_tools) };
+        if known.1 { listed } else { listed.on("tools/call", call) }
+    }
+
     /// Does not insist on the version header (a peer of mixed revisions).
     pub(crate) fn lenient(mut self) -> Self {
         self.lenient = true;
@@ -187,4 +195,10 @@ impl Legacy {
             )),
         }
     }
+}
+
+fn list_tools(request: &Request, wire: Wire) {
+    let tools = ["echo", "whoami", "admin"]
+        .map(|name| format!(r#"{{"name":"{name}","inputSchema":{{"type":"object"}}}}"#));
+    wire.json(request.result(&format!(r#"{{"tools":[{}]}}"#, tools.join(","))));
 }

@@ -130,9 +130,13 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.stop();
         let failures = self.shared.failures.lock().unwrap();
-        if !failures.is_empty() && !thread::panicking() {
-            panic!("the server's script failed: {}", failures.join("; "));
+        if failures.is_empty() {
+            return;
         }
+        let text = format!("the server's script failed: {}", failures.join("; "));
+        // A test that has failed already may have failed because of this.
+        #[expect(clippy::print_stderr, reason = "a second panic would hide both")]
+        if thread::panicking() { eprintln!("{text}") } else { panic!("{text}") }
     }
 }
 
@@ -158,7 +162,11 @@ impl Port {
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("http://{}/mcp", self.address())
+        format!("{}/mcp", self.origin())
+    }
+
+    pub(crate) fn origin(&self) -> String {
+        format!("http://{}", self.address())
     }
 
     pub(crate) fn serve(self, handler: impl Fn(&Request, Wire) + Send + Sync + 'static) -> Server {

@@ -1,6 +1,9 @@
 //! What the tests stand on: scripted servers and the real executable.
 
+pub(crate) mod authorization_server;
 pub(crate) mod bridge;
+#[cfg(unix)]
+pub(crate) mod browser;
 pub(crate) mod home;
 pub(crate) mod http;
 #[cfg(target_os = "linux")]
@@ -10,7 +13,10 @@ pub(crate) mod mcp_server;
 pub(crate) mod message;
 pub(crate) mod modern;
 pub(crate) mod protected;
+#[cfg(unix)]
+pub(crate) mod scene;
 pub(crate) mod tls;
+pub(crate) mod web;
 
 use serde_json::Value;
 use std::time::Duration;

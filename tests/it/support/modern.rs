@@ -64,7 +64,11 @@ impl Modern {
     }
 
     pub(crate) fn start(self) -> Server {
-        Server::start(move |request, wire| self.answer(request, wire))
+        Server::start(self.into_handler())
+    }
+
+    pub(crate) fn into_handler(self) -> impl Fn(&Request, Wire) + Send + Sync + 'static {
+        move |request, wire| self.answer(request, wire)
     }
 
     fn answer(&self, request: &Request, wire: Wire) {

@@ -1,8 +1,42 @@
-//! A sign-in: one at a time for a remote, awaited by whoever needs it.
+//! A sign-in: a credential with a person's help, one at a time for a remote.
+//!
+//! * `desk`: begins and joins; takes its turn among processes.
+//! * `flow`: one sign-in from discovery to stored tokens; `browser` and `device` are its two
+//!   ways; `clients` which client it is for; `trouble` what failed, in words.
+
+mod browser;
+mod clients;
+mod desk;
+mod device;
+mod flow;
+mod trouble;
+
+pub(super) use clients::dismiss;
+pub(super) use desk::Desk;
 
 use super::{Authorization, AuthorizationError};
+use crate::oauth::browser::{Browser, Where};
+use crate::oauth::{Challenge, Web};
+use crate::secret::Secret;
 use std::sync::Arc;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
+
+/// Where a sign-in takes place.
+pub struct SignInSettings {
+    pub web: Arc<Web>,
+    pub browser: Browser,
+    /// Whether a browser can be opened here.
+    pub place: Where,
+    /// `--no-browser`: the link is printed only.
+    pub no_browser: bool,
+    /// `--sign-in auto`: it may begin by itself.
+    pub allowed: bool,
+    pub allow_http: bool,
+    /// Tells the person something, whatever the log level.
+    pub tell: fn(&str),
+    /// Seconds since 1970.
+    pub now: fn() -> u64,
+}
 
 /// Why a person is needed.
 #[derive(Debug, Clone)]
@@ -11,6 +45,20 @@ pub struct Need {
     pub message: String,
     /// `keyferry login ...`
     pub hint: String,
+    /// How the remote asked for a credential.
+    pub(super) challenge: Option<Box<Challenge>>,
+    /// The token that is of no use any more: another one ends the need.
+    pub(super) refused: Option<Secret<String>>,
+    /// Scopes that are needed on top (MCP authorization, "Step-Up Authorization Flow").
+    pub(super) step_up: Option<String>,
+}
+
+impl Need {
+    /// The same, as the remote's answer shows it now.
+    pub(super) fn challenged(mut self, challenge: Option<Challenge>) -> Self {
+        self.challenge = challenge.map(Box::new).or(self.challenge);
+        self
+    }
 }
 
 /// What asks for the sign-in.
@@ -21,6 +69,8 @@ pub enum Cause {
     Notice,
     /// A call that cannot be answered without.
     Call,
+    /// The person asks for it at a terminal.
+    Person,
 }
 
 /// Where the person goes.
@@ -36,13 +86,14 @@ pub struct Link {
 #[derive(Clone)]
 pub struct SignIn {
     progress: watch::Receiver<Progress>,
+    pasted: mpsc::UnboundedSender<Secret<String>>,
 }
 
 /// How far it is.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Progress {
-    pub(super) link: Option<Link>,
-    pub(super) outcome: Option<Result<(), Arc<AuthorizationError>>>,
+struct Progress {
+    link: Option<Link>,
+    outcome: Option<Result<(), Arc<AuthorizationError>>>,
 }
 
 impl SignIn {
@@ -69,18 +120,24 @@ impl SignIn {
             })),
         }
     }
+
+    /// Hands over the address that the browser ended at, where it could not reach this machine.
+    pub fn paste(&self, address: Secret<String>) {
+        // A sign-in that is over needs none.
+        let _ = self.pasted.send(address);
+    }
 }
 
 impl Authorization {
     /// Whether this (remote, account) was ever signed in with OAuth. Asks no keychain.
     pub fn was_signed_in(&self) -> bool {
-        false
+        self.desk.was_signed_in()
     }
 
     /// Whether a browser can be opened here; if not, the link of a sign-in is one that can be
     /// opened on any machine, where the authorization server offers that (RFC 8628).
     pub fn has_browser(&self) -> bool {
-        true
+        self.desk.has_browser()
     }
 
     /// Joins the sign-in that runs for this remote, or begins one, which opens the browser.
@@ -88,15 +145,27 @@ impl Authorization {
     /// # Errors
     /// The need itself, where no sign-in may be begun now: `cause` does not allow it, or
     /// `--sign-in never`, or too many failed.
-    pub fn sign_in(self: &Arc<Self>, need: &Need, _cause: Cause) -> Result<SignIn, Need> {
-        Err(need.clone())
+    pub fn sign_in(&self, need: &Need, cause: Cause) -> Result<SignIn, Need> {
+        self.desk.sign_in(need, cause)
     }
 
     /// The sign-in that runs now.
     pub fn signing_in(&self) -> Option<SignIn> {
-        None
+        self.desk.running()
+    }
+
+    /// A need of which nothing is known but `why`.
+    pub fn need(&self, why: String) -> Need {
+        self.tokens.need(why, None)
+    }
+
+    /// The need of a person who wants to sign in, whatever there is.
+    pub async fn login_need(&self, anew: bool) -> Need {
+        self.desk.login_need(anew).await
     }
 
     /// Resolves when no refresh is on its way any more.
-    pub async fn settled(&self) {}
+    pub async fn settled(&self) {
+        self.tokens.settled().await;
+    }
 }

@@ -1,0 +1,218 @@
+//! A sign-in in the browser: authorization code with PKCE, back to this machine (RFC 8252).
+
+use super::desk::{Desk, PATIENCE};
+use super::flow::{Errand, Granted};
+use super::trouble::Trouble;
+use super::{Link, Progress};
+use crate::http::readable;
+use crate::oauth::authorization_request::{
+    AuthorizationParameters, AuthorizationRequest, ExpectedIssuer,
+};
+use crate::oauth::browser::{BrowserUrl, Where, check, open};
+use crate::oauth::client::ClientOrigin;
+use crate::oauth::discovery::Source;
+use crate::oauth::redirect::{AuthorizationResponse, Awaited, Listener, Serving, Tab, Verdict};
+use crate::oauth::token::exchange_code;
+use crate::oauth::{Client, TokenSet};
+use crate::secret::Secret;
+use reqwest::Method;
+use reqwest::header::HeaderMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+use url::Url;
+
+/// How long the browser may be silent before the authorization server is asked why.
+const SILENCE: Duration = Duration::from_secs(10);
+
+/// An answer with the tab that brought it; none for a pasted one.
+type Answered = (AuthorizationResponse, Option<Tab>);
+
+impl Desk {
+    pub(super) async fn with_browser(
+        &self,
+        errand: &Errand,
+        progress: &watch::Sender<Progress>,
+        pasted: &mut mpsc::UnboundedReceiver<Secret<String>>,
+    ) -> Result<Granted, Trouble> {
+        let (listener, client) = self.client(errand).await?;
+        let redirect_uri = listener.redirect_uri().to_owned();
+        let request = Arc::new(self.request(errand, &client, &redirect_uri)?);
+        self.tokens.redactor.learn(request.state.expose());
+        self.tokens.redactor.learn(request.verifier.expose());
+        let page = check(&request.url, self.settings.allow_http)
+            .map_err(|error| self.failed(&format!("the sign-in page: {error}")))?;
+        let mut serving = self.serve(listener, errand, &request);
+        self.announce(progress, Link { url: page.as_str().to_owned(), user_code: None }).await;
+        self.show(&page);
+        let (response, tab) = self.answered(&mut serving, &request, &page, &client, pasted).await?;
+        let outcome = self.exchange(errand, &client, &request, &redirect_uri, response).await;
+        match (outcome, tab) {
+            (Ok(set), tab) => Ok(Granted { set, client, tab: tab.map(|tab| (serving, tab)) }),
+            (Err(trouble), tab) => {
+                if let Some(tab) = tab {
+                    tab.show(self.page_of(&trouble.error)).await;
+                }
+                Err(trouble)
+            }
+        }
+    }
+
+    fn request(
+        &self,
+        errand: &Errand,
+        client: &Client,
+        redirect_uri: &str,
+    ) -> Result<AuthorizationRequest, Trouble> {
+        let server = &errand.found.server;
+        let Some(endpoint) = server.authorization_endpoint.as_deref() else {
+            return Err(self.failed("the authorization server has no page to sign in at"));
+        };
+        AuthorizationRequest::new(&AuthorizationParameters {
+            authorization_endpoint: endpoint,
+            client_id: &client.id,
+            redirect_uri,
+            scope: errand.scope.as_deref(),
+            resource: errand.resource.as_deref(),
+            extra: &errand.plan.authorize_params,
+            prompt_consent: errand.consent,
+            issuer: match errand.found.from {
+                Source::Metadata => ExpectedIssuer::Published(&server.issuer),
+                Source::Defaults | Source::Given => ExpectedIssuer::Derived(&server.issuer),
+            },
+            iss_supported: server.authorization_response_iss_parameter_supported,
+            allow_http: self.settings.allow_http,
+        })
+        .map_err(|error| self.unrequested(&error))
+    }
+
+    fn serve(
+        &self,
+        listener: Listener,
+        errand: &Errand,
+        request: &Arc<AuthorizationRequest>,
+    ) -> Serving {
+        let account = self.tokens.remote.account();
+        let awaited = Awaited {
+            state: request.state.clone(),
+            server: self.tokens.remote.to_string(),
+            account: (account != "default").then(|| account.to_owned()),
+            success_url: errand.plan.success_url.as_deref().and_then(|url| Url::parse(url).ok()),
+        };
+        let request = request.clone();
+        listener.serve(awaited, move |response| match request.check(response.iss.as_deref()) {
+            Ok(()) => Verdict::Take,
+            Err(error) => {
+                tracing::warn!("an answer in the browser is left out: {error}");
+                Verdict::Reject
+            }
+        })
+    }
+
+    /// Prints the link and, where there is a browser, opens it.
+    fn show(&self, page: &BrowserUrl) {
+        let whom = self.tokens.whom();
+        let advice = match &self.settings.place {
+            _ if self.settings.no_browser => String::new(),
+            Where::Here => String::new(),
+            Where::Elsewhere(away) => format!(
+                " ({away}; with a browser on another machine: {} --no-browser)",
+                self.tokens.remote.login_command(None)
+            ),
+        };
+        (self.settings.tell)(&format!(
+            "to sign in to {whom}, open{advice}:\n\n{}\n",
+            page.as_str()
+        ));
+        if self.settings.no_browser || !self.has_browser() {
+            return;
+        }
+        let (page, browser) = (page.clone(), self.settings.browser.clone());
+        let tell = self.settings.tell;
+        tokio::spawn(async move {
+            if let Err(error) = open(&page, &browser).await {
+                tell(&format!("the browser cannot be opened ({error}): open the link yourself"));
+            }
+        });
+    }
+
+    async fn answered(
+        &self,
+        serving: &mut Serving,
+        request: &AuthorizationRequest,
+        page: &BrowserUrl,
+        client: &Client,
+        pasted: &mut mpsc::UnboundedReceiver<Secret<String>>,
+    ) -> Result<Answered, Trouble> {
+        let mut deadline = std::pin::pin!(tokio::time::sleep(PATIENCE));
+        let mut inspection = std::pin::pin!(self.inspect(page, client));
+        let mut inspected = false;
+        loop {
+            tokio::select! {
+                answer = serving.response() => {
+                    let Some((response, tab)) = answer else {
+                        return Err(self.failed("the browser's answer was lost"));
+                    };
+                    return Ok((response, Some(tab)));
+                }
+                Some(address) = pasted.recv() => {
+                    let response = AuthorizationResponse::from_pasted(address.expose(), &request.state);
+                    let checked = response.map_err(|error| error.to_string()).and_then(|response| {
+                        let checked = request.check(response.iss.as_deref());
+                        checked.map(|()| response).map_err(|error| error.to_string())
+                    });
+                    match checked {
+                        Ok(response) => return Ok((response, None)),
+                        Err(why) => (self.settings.tell)(&format!(
+                            "that is not the address the browser ended at: {why}"
+                        )),
+                    }
+                }
+                trouble = &mut inspection, if !inspected => {
+                    inspected = true;
+                    if let Some(trouble) = trouble {
+                        return Err(trouble);
+                    }
+                }
+                () = &mut deadline => {
+                    return Err(self.failed("nobody finished it within 10 minutes"));
+                }
+            }
+        }
+    }
+
+    /// A server that does not know the client, or not its redirect URI, tells that to the
+    /// browser only, and no answer ever comes: after a while its page is looked at from here.
+    async fn inspect(&self, page: &BrowserUrl, client: &Client) -> Option<Trouble> {
+        tokio::time::sleep(SILENCE).await;
+        let answer = self.settings.web.request(Method::GET, page.as_str(), HeaderMap::new(), None);
+        let answer = answer.await.ok()?;
+        // Others may mean a browser that this is not.
+        if !matches!(answer.status, 400 | 401 | 404 | 422) {
+            return None;
+        }
+        let said = readable(answer.body.expose());
+        let why = format!("the sign-in page says (HTTP {}): {said}", answer.status);
+        let mut trouble = self.failed(&why);
+        trouble.client_forgotten = client.origin == ClientOrigin::Dynamic;
+        Some(trouble)
+    }
+
+    async fn exchange(
+        &self,
+        errand: &Errand,
+        client: &Client,
+        request: &AuthorizationRequest,
+        redirect_uri: &str,
+        response: AuthorizationResponse,
+    ) -> Result<TokenSet, Trouble> {
+        let code = response.result.map_err(|error| self.denied(&error))?;
+        self.tokens.redactor.learn(code.expose());
+        let endpoint = errand.found.server.token_endpoint.as_deref().unwrap_or_default();
+        let resource = errand.resource.as_deref();
+        let web = &self.settings.web;
+        let set =
+            exchange_code(web, endpoint, client, &code, &request.verifier, redirect_uri, resource);
+        set.await.map_err(|error| self.not_granted(client, &error))
+    }
+}

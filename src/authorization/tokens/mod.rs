@@ -1,0 +1,142 @@
+//! The tokens of one account at one remote: read, renewed, kept.
+//!
+//! * `record`: what the vault keeps; `expiry`: when a token ends.
+//! * `refresh`: renewing them, one process at a time.
+
+mod expiry;
+mod record;
+mod refresh;
+
+pub(super) use expiry::Expiry;
+pub(super) use record::{Endpoints, TokenRecord};
+
+use super::{AuthorizationError, Need, OAuthPlan, Remote};
+use crate::oauth::Web;
+use crate::secret::{Redactor, Secret};
+use crate::vault::{Kept, Vault, VaultError};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Mutex, RwLock};
+
+/// How long another process may hold the tokens: its own refresh is bounded.
+const LOCK: Duration = Duration::from_secs(30);
+
+/// What it takes to read, renew and keep the tokens of one account at one remote.
+pub(super) struct Tokens {
+    pub(super) vault: Vault,
+    pub(super) remote: Remote,
+    /// What the flags of this process ask for.
+    pub(super) flags: OAuthPlan,
+    pub(super) redactor: Arc<Redactor>,
+    /// How long the keychain may take.
+    pub(super) deadline: Duration,
+    pub(super) web: Arc<Web>,
+    /// Seconds since 1970.
+    pub(super) now: fn() -> u64,
+    /// One renewal at a time; the others then find its outcome.
+    renewing: Mutex<Held>,
+    /// Held for reading while something is on its way that must be kept.
+    busy: Arc<RwLock<()>>,
+}
+
+/// What this process knows beyond the vault.
+#[derive(Default)]
+struct Held {
+    /// Not before this time (seconds since 1970) is a refresh tried again that failed while
+    /// the token before was still valid.
+    not_before: u64,
+    /// Could not be written: to be written as soon as that is possible.
+    unwritten: bool,
+}
+
+impl Tokens {
+    pub(super) fn new(
+        vault: Vault,
+        remote: Remote,
+        flags: OAuthPlan,
+        redactor: Arc<Redactor>,
+        deadline: Duration,
+        web: Arc<Web>,
+        now: fn() -> u64,
+    ) -> Self {
+        Self {
+            vault,
+            remote,
+            flags,
+            redactor,
+            deadline,
+            web,
+            now,
+            renewing: Mutex::default(),
+            busy: Arc::default(),
+        }
+    }
+
+    /// The tokens of the vault; none if there are none, or none as the flags ask for.
+    ///
+    /// # Errors
+    /// `Vault`, or `SignInNeeded` where a newer version wrote them.
+    pub(super) async fn load(&self) -> Result<Option<TokenRecord>, AuthorizationError> {
+        Ok(self.stored().await?.filter(|record| record.fits(&self.flags)))
+    }
+
+    /// As [`Self::load`], whatever the flags ask for.
+    pub(super) async fn stored(&self) -> Result<Option<TokenRecord>, AuthorizationError> {
+        let Some(found) = self.vault.read(&self.remote.record(), self.deadline).await? else {
+            return Ok(None);
+        };
+        if !matches!(found.header.kind.as_str(), "oauth" | "device") {
+            return Ok(None);
+        }
+        let record =
+            TokenRecord::read(&found).map_err(|error| AuthorizationError::SignInNeeded {
+                message: format!("the sign-in stored for {} is of no use: {error}", self.remote),
+                hint: self.remote.login_command(None),
+            })?;
+        for secret in record.secrets() {
+            self.redactor.learn(secret.expose());
+        }
+        Ok(Some(record))
+    }
+
+    /// Keeps new tokens; the lock of the record is held by the caller.
+    pub(super) async fn store(&self, record: &TokenRecord) -> Result<Kept, VaultError> {
+        for secret in record.secrets() {
+            self.redactor.learn(secret.expose());
+        }
+        let header = record.header(&self.remote, (self.now)());
+        self.vault.write(&self.remote.record(), header, &record.payload(), self.deadline).await
+    }
+
+    /// Keeps new tokens that cannot be written, for this process.
+    pub(super) fn hold(&self, record: &TokenRecord) {
+        let header = record.header(&self.remote, (self.now)());
+        self.vault.hold_in_memory(&self.remote.record(), header, &record.payload());
+    }
+
+    /// Waits for its turn among the processes that change these tokens.
+    pub(super) async fn lock(&self) -> Result<crate::vault::RecordLock, VaultError> {
+        self.vault.lock(&self.remote.record(), LOCK).await
+    }
+
+    /// While the guard lives, [`Self::settled`] waits.
+    pub(super) async fn keep_busy(&self) -> tokio::sync::OwnedRwLockReadGuard<()> {
+        self.busy.clone().read_owned().await
+    }
+
+    /// Resolves when nothing is on its way any more that must be kept.
+    pub(super) async fn settled(&self) {
+        drop(self.busy.write().await);
+    }
+
+    /// A person has to sign in because of `why`; `refused` is the token that no longer does.
+    pub(super) fn need(&self, why: String, refused: Option<Secret<String>>) -> Need {
+        Need {
+            message: why,
+            hint: self.remote.login_command(None),
+            challenge: None,
+            refused,
+            step_up: None,
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! `keyferry login` with OAuth: in the browser, or with a code.
+
+use super::{authorization, endpoint, report};
+use crate::authorization::{Authorization, Cause, Kind, Origin, Plan, Remote, SignIn};
+use crate::cli::LoginArgs;
+use crate::commands::{ask, must_last, say, verify};
+use crate::config;
+use crate::failure::{Exit, Failure};
+use crate::secret::{Redactor, Secret};
+use crate::vault::{KeySource, Vault};
+use std::io::BufRead;
+use std::sync::Arc;
+
+pub(super) async fn login(
+    args: &LoginArgs,
+    remote: Remote,
+    mut plan: Plan,
+    redactor: Arc<Redactor>,
+) -> Result<(), Failure> {
+    let settings = config::vault(true, args.credential.secret_env.as_deref())?;
+    let in_memory = matches!(settings.source, KeySource::Memory);
+    let vault = Vault::new(settings);
+    must_last(&vault, in_memory).await?;
+    if args.client_secret && plan.oauth.client_secret.is_none() {
+        let secret = ask::secret("client secret: ")?;
+        redactor.learn(secret.expose());
+        plan.oauth.client_secret = Some(secret);
+    }
+    let asked_for = plan.kind.is_some();
+    let authorization = authorization(args, vault, &remote, plan, redactor);
+    if !args.force && authorization.was_signed_in() && is_signed_in(args, &authorization).await? {
+        say(&format!("already signed in to {}; anew: --force", whom(&remote)));
+        return Ok(());
+    }
+    if !asked_for && !authorization.was_signed_in() && is_open(args, &authorization).await {
+        say(&format!("{remote} answers without a sign-in; to sign in all the same: --with oauth"));
+        return Ok(());
+    }
+    sign_in(args, &authorization).await?;
+    say(&format!("signed in to {}", whom(&remote)));
+    if !args.no_verify {
+        let verified = verify::verify(&endpoint(args, &remote), &authorization).await;
+        report(&verified.map_err(stored_all_the_same)?, &remote, Kind::OAuth);
+    }
+    Ok(())
+}
+
+fn whom(remote: &Remote) -> String {
+    match remote.account() {
+        "default" => remote.to_string(),
+        account => format!("{remote} (account {account})"),
+    }
+}
+
+/// Whether what is stored still works, renewed if need be.
+async fn is_signed_in(args: &LoginArgs, authorization: &Authorization) -> Result<bool, Failure> {
+    match authorization.credential().await {
+        Ok(credential) if credential.origin == Origin::Token => {}
+        Ok(_) => return Ok(false),
+        Err(crate::authorization::AuthorizationError::Person(_)) => return Ok(false),
+        Err(error) => return Err(error.into()),
+    }
+    if args.no_verify {
+        return Ok(true);
+    }
+    match verify::verify(&endpoint(args, authorization.remote()), authorization).await {
+        Ok(verified) => {
+            report(&verified, authorization.remote(), Kind::OAuth);
+            Ok(true)
+        }
+        Err(failure) if failure.exit == Exit::SignInNeeded => Ok(false),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Whether the remote wants no sign-in at all.
+async fn is_open(args: &LoginArgs, authorization: &Authorization) -> bool {
+    !args.force && verify::is_open(&endpoint(args, authorization.remote()), authorization).await
+}
+
+async fn sign_in(args: &LoginArgs, authorization: &Authorization) -> Result<(), Failure> {
+    let need = authorization.login_need(true).await;
+    let mut signing = authorization
+        .sign_in(&need, Cause::Person)
+        .map_err(|need| Failure::new(Exit::SignInNeeded, need.message).hint(need.hint))?;
+    if args.credential.oauth.no_browser {
+        say("open it in any browser; if that cannot come back here, paste the address it ends at:");
+        read_addresses(signing.clone());
+    }
+    signing.finished().await.map_err(|error| Failure::from_shared(&error))
+}
+
+/// Each line of stdin is an address that a browser ended at. The thread ends with the process.
+fn read_addresses(signing: SignIn) {
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lock().lines() {
+            match line {
+                Ok(line) if line.trim().is_empty() => {}
+                Ok(line) => signing.paste(Secret::new(line)),
+                Err(_) => return,
+            }
+        }
+    });
+}
+
+fn stored_all_the_same(failure: Failure) -> Failure {
+    let message = format!("the sign-in is stored, but {}", failure.message);
+    Failure { message, hints: Vec::new(), ..failure }
+}

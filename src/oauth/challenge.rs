@@ -1,0 +1,289 @@
+//! What a `WWW-Authenticate` header says: RFC 9110 section 11.6.1, RFC 6750 section 3,
+//! RFC 9728 section 5.1.
+
+use reqwest::header::HeaderValue;
+
+/// A Bearer challenge. All text is the server's and not cleaned; empty values are left out.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Challenge {
+    pub realm: Option<String>,
+    /// RFC 6750 section 3.1: `invalid_token`, `insufficient_scope`, ...
+    pub error: Option<String>,
+    pub error_description: Option<String>,
+    pub error_uri: Option<String>,
+    /// Scopes with spaces between them, as the server wrote them.
+    pub scope: Option<String>,
+    /// URL of the protected resource metadata.
+    pub resource_metadata: Option<String>,
+}
+
+impl Challenge {
+    /// The first Bearer challenge in the `WWW-Authenticate` values that says anything beyond its
+    /// realm, else the first one. Never fails: what is no challenge is skipped.
+    pub fn bearer<'a>(values: impl IntoIterator<Item = &'a HeaderValue>) -> Option<Self> {
+        let mut found: Option<Self> = None;
+        for value in values {
+            for (scheme, parameters) in parse(value.as_bytes()) {
+                if !scheme.eq_ignore_ascii_case("bearer") {
+                    continue;
+                }
+                let challenge = Self::from_parameters(parameters);
+                if challenge.says_something() {
+                    return Some(challenge);
+                }
+                found = found.or(Some(challenge));
+            }
+        }
+        found
+    }
+
+    /// The token is good and allows too little: RFC 6750 section 3.1.
+    pub fn is_insufficient_scope(&self) -> bool {
+        self.error.as_deref() == Some("insufficient_scope")
+    }
+
+    fn says_something(&self) -> bool {
+        self.error.is_some() || self.scope.is_some() || self.resource_metadata.is_some()
+    }
+
+    fn from_parameters(parameters: Vec<(String, String)>) -> Self {
+        let mut challenge = Self::default();
+        for (name, value) in parameters {
+            let member = match name.to_ascii_lowercase().as_str() {
+                "realm" => &mut challenge.realm,
+                "error" => &mut challenge.error,
+                "error_description" => &mut challenge.error_description,
+                "error_uri" => &mut challenge.error_uri,
+                "scope" => &mut challenge.scope,
+                "resource_metadata" => &mut challenge.resource_metadata,
+                _ => continue,
+            };
+            // RFC 9110 allows a parameter once; the first one stands.
+            member.get_or_insert(value);
+        }
+        let members = [
+            &mut challenge.realm,
+            &mut challenge.error,
+            &mut challenge.error_description,
+            &mut challenge.error_uri,
+            &mut challenge.scope,
+            &mut challenge.resource_metadata,
+        ];
+        for member in members {
+            member.take_if(|value| value.trim().is_empty());
+        }
+        challenge
+    }
+}
+
+/// Schemes and their parameters, in order. Forgives missing commas and unquoted URLs.
+fn parse(value: &[u8]) -> Vec<(String, Vec<(String, String)>)> {
+    let mut challenges: Vec<(String, Vec<(String, String)>)> = Vec::new();
+    let mut rest = Rest(value);
+    loop {
+        rest.skip(|byte| is_space(byte) || byte == b',');
+        if rest.0.is_empty() {
+            return challenges;
+        }
+        let name = rest.take(is_token);
+        if name.is_empty() {
+            rest.skip_element();
+            continue;
+        }
+        let after_name = rest;
+        rest.skip(is_space);
+        if rest.next_is(b'=') {
+            rest.0 = &rest.0[1..];
+            let value = rest.value();
+            if let (Some((_, parameters)), Some(value)) = (challenges.last_mut(), value) {
+                parameters.push((text(name), value));
+            }
+            continue;
+        }
+        challenges.push((text(name), Vec::new()));
+        rest = after_name;
+        rest.skip_token68();
+    }
+}
+
+/// What has not been read yet.
+#[derive(Clone, Copy)]
+struct Rest<'a>(&'a [u8]);
+
+impl<'a> Rest<'a> {
+    fn next_is(&self, byte: u8) -> bool {
+        self.0.first() == Some(&byte)
+    }
+
+    fn take(&mut self, of: impl Fn(u8) -> bool) -> &'a [u8] {
+        let end = self.0.iter().position(|byte| !of(*byte)).unwrap_or(self.0.len());
+        let (taken, rest) = self.0.split_at(end);
+        self.0 = rest;
+        taken
+    }
+
+    fn skip(&mut self, of: impl Fn(u8) -> bool) {
+        self.take(of);
+    }
+
+    /// Past the next comma that is not inside a quoted string.
+    fn skip_element(&mut self) {
+        while let Some(byte) = self.0.first() {
+            if *byte == b'"' {
+                self.quoted();
+                continue;
+            }
+            self.0 = &self.0[1..];
+            if *byte == b',' {
+                return;
+            }
+        }
+    }
+
+    /// Past a token68, if there is one and it is the whole of the element.
+    fn skip_token68(&mut self) {
+        let mut ahead = *self;
+        ahead.skip(is_space);
+        ahead.skip(|byte| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte));
+        ahead.skip(|byte| byte == b'=');
+        ahead.skip(is_space);
+        if ahead.0.is_empty() || ahead.next_is(b',') {
+            *self = ahead;
+        }
+    }
+
+    /// After the `=` of a parameter. None for a string that is never closed.
+    fn value(&mut self) -> Option<String> {
+        self.skip(is_space);
+        if self.next_is(b'"') {
+            return self.quoted().map(|bytes| text(&bytes));
+        }
+        Some(text(self.take(|byte| !is_space(byte) && byte != b',')))
+    }
+
+    /// A quoted string, its escapes resolved; what is never closed reaches to the end.
+    fn quoted(&mut self) -> Option<Vec<u8>> {
+        let mut bytes = self.0.iter().enumerate().skip(1);
+        let mut unescaped = Vec::new();
+        while let Some((at, byte)) = bytes.next() {
+            match byte {
+                b'"' => {
+                    self.0 = &self.0[at + 1..];
+                    return Some(unescaped);
+                }
+                b'\\' => unescaped.extend(bytes.next().map(|(_, byte)| *byte)),
+                _ => unescaped.push(*byte),
+            }
+        }
+        self.0 = &[];
+        None
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t')
+}
+
+/// RFC 9110 section 5.6.2.
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn bearer(values: &[&str]) -> Option<Challenge> {
+        let values: Vec<_> =
+            values.iter().map(|v| HeaderValue::from_bytes(v.as_bytes()).unwrap()).collect();
+        Challenge::bearer(&values)
+    }
+
+    fn scope(value: &str) -> Option<String> {
+        bearer(&[value]).and_then(|challenge| challenge.scope)
+    }
+
+    #[test]
+    fn every_parameter_is_read() {
+        let challenge = bearer(&[r#"Bearer realm="a, \"b\"", error="insufficient_scope", error_description="needs \\ more", error_uri="https://h/e", scope="a b", resource_metadata="https://h/.well-known/x?y=1,2""#]).unwrap();
+        let some = |text: &str| Some(text.to_owned());
+        assert!(challenge.is_insufficient_scope());
+        assert_eq!(
+            challenge,
+            Challenge {
+                realm: some(r#"a, "b""#),
+                error: some("insufficient_scope"),
+                error_description: some(r"needs \ more"),
+                error_uri: some("https://h/e"),
+                scope: some("a b"),
+                resource_metadata: some("https://h/.well-known/x?y=1,2"),
+            }
+        );
+    }
+
+    #[test]
+    fn the_bearer_challenge_is_found_among_others() {
+        for value in [
+            r#"Basic realm="x, Bearer scope=no", Bearer scope="yes""#,
+            r#"Negotiate YWJj==, Bearer scope="yes", Digest nonce="n""#,
+            r#"Negotiate, bearer  SCOPE = yes"#,
+            r#", ,Bearer ,, realm="r",, scope="yes","#,
+            r#"Unknown a="1", b=2,BEARER scope=yes"#,
+            "Bearer\tscope\t=\t\"yes\"",
+            r#"Bearer scope="yes", scope="no", Scope="no""#,
+            r#"Bearer realm="r" scope="yes" error=x"#,
+            r#"@@@ "a,b" , Bearer scope="yes""#,
+            r#"scope="no", Bearer scope="yes""#,
+            r#"Bearer abc, scope="yes""#,
+        ] {
+            assert_eq!(scope(value).as_deref(), Some("yes"), "{value}");
+        }
+    }
+
+    #[test]
+    fn the_first_bearer_challenge_that_says_something_wins() {
+        let found = |values: &[&str]| bearer(values).and_then(|challenge| challenge.scope);
+        assert_eq!(found(&["Bearer", r#"Basic realm="b""#, "Bearer scope=a"]).unwrap(), "a");
+        assert_eq!(found(&[r#"Bearer realm="r", Bearer scope=a, Bearer scope=b"#]).unwrap(), "a");
+        assert_eq!(bearer(&["Bearer"]), Some(Challenge::default()));
+        assert_eq!(bearer(&["Basic", "Bearerish scope=a", "", r#"x="Bearer""#]), None);
+    }
+
+    #[test]
+    fn what_is_broken_is_left_out() {
+        assert_eq!(scope(r#"Bearer scope="never closed, error=x"#), None);
+        assert_eq!(scope(r#"Bearer scope="escaped end\"#), None);
+        assert_eq!(scope(r#"Bearer scope=" ""#), None);
+        assert_eq!(scope("Bearer scope="), None);
+        assert_eq!(scope("Bearer scope=\"caf\u{e9}\"").unwrap(), "caf\u{e9}");
+        let latin1 = HeaderValue::from_bytes(b"Bearer \xff, Bearer scope=\"\xe9\"").unwrap();
+        assert_eq!(Challenge::bearer([&latin1]).unwrap().scope.unwrap(), "\u{fffd}");
+        let unquoted = "Bearer resource_metadata=https://h/.well-known/x?a=b, scope=y";
+        let challenge = bearer(&[unquoted]).unwrap();
+        assert_eq!(challenge.resource_metadata.unwrap(), "https://h/.well-known/x?a=b");
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            parse(&bytes);
+        }
+
+        #[test]
+        fn no_text_of_its_own_alphabet_makes_it_panic(text in "[Bear,=\"\\\\ \t/a-c~]{0,80}") {
+            parse(text.as_bytes());
+        }
+
+        #[test]
+        fn quoted_values_come_back(value in "[ -~]{0,40}[!-~]") {
+            let quoted = value.replace('\\', r"\\").replace('"', "\\\"");
+            let header = format!("Basic a=b, Bearer realm=\"x\", scope=\"{quoted}\", error=e");
+            prop_assert_eq!(scope(&header), Some(value));
+        }
+    }
+}

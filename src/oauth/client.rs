@@ -1,0 +1,283 @@
+//! A client as one authorization server knows it: its id, its secret, how it authenticates
+//! at the token endpoint (RFC 6749 section 2.3) and how it came to be.
+
+use crate::secret::Secret;
+use serde::{Deserialize, Serialize};
+use url::Url;
+use zeroize::Zeroizing;
+
+/// How a client authenticates at the token endpoint (RFC 7591 section 2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AuthMethod {
+    /// A public client: its id alone.
+    None,
+    ClientSecretBasic,
+    ClientSecretPost,
+}
+
+/// How a client came to be known to the authorization server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClientOrigin {
+    /// The person named it.
+    Preregistered,
+    /// Its id is the URL of a Client ID Metadata Document.
+    MetadataDocument,
+    /// RFC 7591; may be made anew.
+    Dynamic,
+}
+
+/// A client's identity at one issuer.
+#[derive(Debug, Clone)]
+pub struct Client {
+    pub id: String,
+    pub secret: Option<Secret<String>>,
+    pub method: AuthMethod,
+    pub origin: ClientOrigin,
+    /// In seconds since 1970; none if it does not expire.
+    pub secret_expires_at: Option<u64>,
+    /// The one it was registered with.
+    pub redirect_uri: Option<String>,
+    /// Of the redirect URI.
+    pub port: Option<u16>,
+    /// For RFC 7592.
+    pub registration_access_token: Option<Secret<String>>,
+    pub registration_client_uri: Option<String>,
+}
+
+/// The bytes of a record hold no client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the stored client cannot be read")]
+pub struct ClientUnreadable;
+
+impl AuthMethod {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::ClientSecretBasic => "client_secret_basic",
+            Self::ClientSecretPost => "client_secret_post",
+        }
+    }
+
+    /// None for methods that are not spoken here.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::None, Self::ClientSecretBasic, Self::ClientSecretPost]
+            .into_iter()
+            .find(|method| method.name() == name)
+    }
+
+    /// For a client with a secret or without, by `token_endpoint_auth_methods_supported`;
+    /// its absence means `client_secret_basic` (RFC 8414 section 2), and so does a list of
+    /// methods that are not spoken here: the server then says what is wrong.
+    pub fn choose(has_secret: bool, supported: Option<&[String]>) -> Self {
+        let Some(supported) = supported.filter(|_| has_secret) else {
+            return if has_secret { Self::ClientSecretBasic } else { Self::None };
+        };
+        [Self::ClientSecretBasic, Self::ClientSecretPost, Self::None]
+            .into_iter()
+            .find(|method| supported.iter().any(|name| name == method.name()))
+            .unwrap_or(Self::ClientSecretBasic)
+    }
+}
+
+impl Client {
+    /// One that the person named (`--client-id`).
+    pub fn preregistered(
+        id: String,
+        secret: Option<Secret<String>>,
+        supported: Option<&[String]>,
+    ) -> Self {
+        let method = AuthMethod::choose(secret.is_some(), supported);
+        Self { secret, method, ..Self::public(id, ClientOrigin::Preregistered) }
+    }
+
+    /// One whose id is the URL of its metadata document (`--client-metadata-url`).
+    pub fn metadata_document(url: String) -> Self {
+        Self::public(url, ClientOrigin::MetadataDocument)
+    }
+
+    fn public(id: String, origin: ClientOrigin) -> Self {
+        Self {
+            id,
+            secret: None,
+            method: AuthMethod::None,
+            origin,
+            secret_expires_at: None,
+            redirect_uri: None,
+            port: None,
+            registration_access_token: None,
+            registration_client_uri: None,
+        }
+    }
+
+    /// Whether the secret is past its time; `now` in seconds since 1970.
+    pub fn secret_expired(&self, now: u64) -> bool {
+        self.secret_expires_at.is_some_and(|end| end <= now)
+    }
+
+    /// For a sealed record, secrets included.
+    pub fn to_json(&self) -> Secret<Vec<u8>> {
+        let written = Written {
+            id: &self.id,
+            secret: self.secret.as_ref().map(|secret| secret.expose().as_str()),
+            method: self.method,
+            origin: self.origin,
+            secret_expires_at: self.secret_expires_at,
+            redirect_uri: self.redirect_uri.as_deref(),
+            port: self.port,
+            registration_access_token: self
+                .registration_access_token
+                .as_ref()
+                .map(|token| token.expose().as_str()),
+            registration_client_uri: self.registration_client_uri.as_deref(),
+        };
+        // Large enough that no copy is left behind by growing.
+        let texts = [written.secret, written.registration_access_token];
+        let length: usize = texts.iter().flatten().map(|text| 2 * text.len()).sum();
+        let mut json = Vec::with_capacity(length + 4096);
+        // Writing strings and numbers to memory does not fail.
+        let _ = serde_json::to_writer(&mut json, &written);
+        Secret::new(json)
+    }
+
+    /// From a sealed record; members of later versions are left aside.
+    ///
+    /// # Errors
+    /// [`ClientUnreadable`], which shows nothing of the bytes.
+    pub fn from_json(json: &[u8]) -> Result<Self, ClientUnreadable> {
+        let read: Read = serde_json::from_slice(json).map_err(|_| ClientUnreadable)?;
+        Ok(Self {
+            id: read.id,
+            secret: read.secret.map(|mut text| Secret::new(std::mem::take(&mut *text))),
+            method: read.method,
+            origin: read.origin,
+            secret_expires_at: read.secret_expires_at,
+            redirect_uri: read.redirect_uri,
+            port: read.port,
+            registration_access_token: read
+                .registration_access_token
+                .map(|mut text| Secret::new(std::mem::take(&mut *text))),
+            registration_client_uri: read.registration_client_uri,
+        })
+    }
+}
+
+/// Whether `url` may be the id of a client: https with a path and no fragment, no user and no
+/// dot segments (Client ID Metadata Document, section 3).
+pub fn is_metadata_document_url(url: &str) -> bool {
+    let Ok(parsed) = Url::parse(url) else { return false };
+    let path = url.split_once("://").and_then(|(_, rest)| rest.split_once('/'));
+    let path = path.map_or("", |(_, path)| path.split('?').next().unwrap_or(path));
+    parsed.scheme() == "https"
+        && !path.is_empty()
+        && !path.split('/').any(|segment| segment == "." || segment == "..")
+        && !url.contains('#')
+        && parsed.username().is_empty()
+        && parsed.password().is_none()
+}
+
+#[derive(Serialize)]
+struct Written<'a> {
+    id: &'a str,
+    secret: Option<&'a str>,
+    method: AuthMethod,
+    origin: ClientOrigin,
+    secret_expires_at: Option<u64>,
+    redirect_uri: Option<&'a str>,
+    port: Option<u16>,
+    registration_access_token: Option<&'a str>,
+    registration_client_uri: Option<&'a str>,
+}
+
+#[derive(Deserialize)]
+struct Read {
+    id: String,
+    #[serde(default, deserialize_with = "wiped")]
+    secret: Option<Zeroizing<String>>,
+    method: AuthMethod,
+    origin: ClientOrigin,
+    secret_expires_at: Option<u64>,
+    redirect_uri: Option<String>,
+    port: Option<u16>,
+    #[serde(default, deserialize_with = "wiped")]
+    registration_access_token: Option<Zeroizing<String>>,
+    registration_client_uri: Option<String>,
+}
+
+fn wiped<'de, D: serde::Deserializer<'de>>(
+    value: D,
+) -> Result<Option<Zeroizing<String>>, D::Error> {
+    Ok(Option::<String>::deserialize(value)?.map(Zeroizing::new))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{AuthMethod, Client, ClientOrigin, is_metadata_document_url};
+    use crate::secret::Secret;
+
+    #[test]
+    fn the_method_is_one_that_the_server_lists() {
+        use AuthMethod::{ClientSecretBasic, ClientSecretPost, None as Public};
+        for (secret, listed, expected) in [
+            (false, None, Public),
+            (false, Some(vec!["client_secret_basic"]), Public),
+            (true, None, ClientSecretBasic),
+            (
+                true,
+                Some(vec!["none", "client_secret_post", "client_secret_basic"]),
+                ClientSecretBasic,
+            ),
+            (true, Some(vec!["none", "client_secret_post"]), ClientSecretPost),
+            (true, Some(vec!["none", "private_key_jwt"]), Public),
+            (true, Some(vec!["private_key_jwt"]), ClientSecretBasic),
+        ] {
+            let listed: Option<Vec<String>> =
+                listed.map(|names| names.into_iter().map(Into::into).collect());
+            assert_eq!(AuthMethod::choose(secret, listed.as_deref()), expected, "{listed:?}");
+        }
+    }
+
+    #[test]
+    fn a_client_survives_its_record_and_shows_no_secret() {
+        let client = Client {
+            secret_expires_at: Some(1_900_000_000),
+            redirect_uri: Some("http://localhost:1/oauth/callback".into()),
+            port: Some(1),
+            registration_access_token: Some(Secret::new("r\"at".into())),
+            registration_client_uri: Some("https://as.example/c/1".into()),
+            origin: ClientOrigin::Dynamic,
+            ..Client::preregistered("id\u{e9}".into(), Some(Secret::new("hunter2".into())), None)
+        };
+        let read = Client::from_json(client.to_json().expose()).unwrap();
+        assert_eq!(read.secret.as_ref().unwrap().expose(), "hunter2");
+        assert_eq!(read.registration_access_token.as_ref().unwrap().expose(), "r\"at");
+        let (read, client) = (format!("{read:?}"), format!("{client:?}"));
+        assert_eq!(read, client);
+        assert!(!read.contains("hunter2") && !read.contains("at\""), "{read}");
+    }
+
+    #[test]
+    fn a_record_of_another_version_is_read_as_far_as_it_goes() {
+        let json = br#"{"id":"a","method":"none","origin":"preregistered","later":[1]}"#;
+        assert_eq!(Client::from_json(json).unwrap().id, "a");
+        assert!(Client::from_json(br#"{"id":"a","method":"hunter2"}"#).is_err());
+    }
+
+    #[test]
+    fn the_url_of_a_metadata_document_is_https_and_has_a_path() {
+        assert!(is_metadata_document_url("https://app.example/client.json"));
+        for url in [
+            "http://app.example/client.json",
+            "https://app.example",
+            "https://app.example/",
+            "https://app.example/?a",
+            "https://app.example/a/../b",
+            "https://app.example/a#b",
+            "https://me@app.example/a",
+            "client",
+        ] {
+            assert!(!is_metadata_document_url(url), "{url}");
+        }
+    }
+}

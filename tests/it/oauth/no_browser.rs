@@ -1,0 +1,97 @@
+//! No browser can be opened here: the link is printed, and that is enough.
+
+use super::live_as;
+use crate::support::bridge::Launch;
+use crate::support::browser::{follow, wait};
+use crate::support::scene::Scene;
+
+fn printed(stderr: &str, origin: &str) -> Option<String> {
+    let mut lines = stderr.lines().map(str::trim);
+    lines.find(|line| line.starts_with(origin)).map(str::to_owned)
+}
+
+#[test]
+fn no_browser_prints_the_link_and_opens_nothing() {
+    let scene = Scene::unattended();
+    let mut bridge = scene.launch().args(&["--no-browser"]).start().ready();
+    let link = wait("the link on stderr", || printed(&bridge.stderr(), &scene.auth.origin()));
+    follow(&link);
+    live_as(&mut bridge, "ada");
+    assert!(scene.browser.tabs().is_empty());
+}
+
+#[test]
+fn a_browser_that_does_not_start_is_no_obstacle() {
+    let scene = Scene::unattended();
+    for browser in ["/no/such/browser", "/bin/false", "/no/such/one:/bin/false %s"] {
+        let home = scene.another_home("memory");
+        let mut bridge = Launch::new(home, &scene.url()).env("BROWSER", browser).start().ready();
+        let link = wait("the link on stderr", || printed(&bridge.stderr(), &scene.auth.origin()));
+        follow(&link);
+        live_as(&mut bridge, "ada");
+    }
+}
+
+/// `BROWSER` may name several, with the place of the link.
+#[test]
+fn the_first_browser_that_starts_is_used_with_its_arguments() {
+    let scene = Scene::unattended();
+    let several = format!("/no/such/browser:{} --new-tab %s --quiet", scene.browser.command());
+    let home = scene.another_home("memory");
+    let _bridge = Launch::new(home, &scene.url()).env("BROWSER", &several).start().ready();
+    wait("the browser", || (!scene.browser.processes().is_empty()).then_some(()));
+    let processes = scene.browser.processes();
+    let arguments = processes.lines().next().unwrap();
+    assert!(arguments.starts_with("--new-tab http://"), "{arguments}");
+    assert!(arguments.ends_with(" --quiet"), "{arguments}");
+}
+
+/// It may write or read what it likes: none of it is ours.
+#[test]
+fn the_browser_has_none_of_our_pipes_and_none_of_our_secrets() {
+    let scene = Scene::unattended();
+    let home = scene.another_home("passphrase");
+    let note = home.path("note");
+    let program = home.file(
+        "loud",
+        format!(
+            "#!/bin/sh\necho garbage\necho noise >&2\nread line; echo \"got $line\" >> {0}\n\
+             export -p >> {0}\nprintf '%s\\n' \"$1\" >> {0}.link\n",
+            note.display()
+        ),
+    );
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let bridge = Launch::new(home.clone(), &scene.url())
+        .env("BROWSER", &program)
+        .env("KEYFERRY_PASSPHRASE", "pass-5ecret")
+        .env("CLIENT_SECRET", "client-5ecret")
+        .args(&["--client-id", "x", "--secret-env", "CLIENT_SECRET"])
+        .start()
+        .ready();
+    let noted = wait("the browser", || {
+        std::fs::metadata(format!("{}.link", note.display())).ok()?;
+        std::fs::read_to_string(&note).ok()
+    });
+    assert!(!noted.contains("5ecret"), "{noted}");
+    assert!(noted.lines().any(|line| line == "got "), "it read our stdin: {noted}");
+    let ended = bridge.finish();
+    assert!(!ended.stderr.contains("noise"), "{}", ended.stderr);
+    assert!(ended.rest.is_empty(), "{:?}", ended.rest);
+}
+
+/// The child of a bridge that is gone may live on; it holds nothing of ours.
+#[test]
+fn a_browser_that_never_ends_holds_nothing_up() {
+    let scene = Scene::unattended();
+    let home = scene.another_home("memory");
+    let program = home.file("slow", "#!/bin/sh\nsleep 5\n");
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let mut bridge = Launch::new(home, &scene.url()).env("BROWSER", &program).start().ready();
+    let link = wait("the link on stderr", || printed(&bridge.stderr(), &scene.auth.origin()));
+    follow(&link);
+    live_as(&mut bridge, "ada");
+    bridge.close_stdin();
+    bridge.wait_exit(std::time::Duration::from_secs(1));
+}

@@ -1,0 +1,100 @@
+//! A remote out in the world, played by a proxy, that points at what is here.
+
+use crate::support::authorization_server::AuthorizationServer;
+use crate::support::bridge::{Bridge, initialize_params};
+use crate::support::browser::Browser;
+use crate::support::home::Home;
+use crate::support::http::{Request, Wire};
+use crate::support::mcp_server::Server;
+use serde_json::json;
+
+const REMOTE: &str = "http://mcp.example/mcp";
+
+/// Plays the whole world: `answer` gets absolute URLs.
+fn world(answer: impl Fn(&str, &Request, Wire) + Send + Sync + 'static) -> Server {
+    Server::start(move |request, wire| answer(&request.target, request, wire))
+}
+
+fn bridge(world: &Server, browser: &Browser) -> Bridge {
+    let proxy = format!("http://{}", world.address());
+    let home = Home::new("memory").with("http_proxy", &proxy).with("BROWSER", &browser.command());
+    home.launch(REMOTE).args(&["--allow-http", "--auth-timeout", "5"]).start()
+}
+
+fn unauthorized(wire: Wire, document: &str) {
+    let challenge = format!(r#"Bearer resource_metadata="{document}""#);
+    wire.reply(401, &[("WWW-Authenticate", &challenge)], b"");
+}
+
+#[track_caller]
+fn refused(mut bridge: Bridge, browser: &Browser, inside: &AuthorizationServer) {
+    bridge.request("1", "initialize", &initialize_params("2025-11-25"));
+    let first = bridge.answer("1");
+    bridge.notify("notifications/initialized", "{}");
+    bridge.call("2");
+    let error = bridge.own_error("2", &[-31001, -31002, -31004]).to_string();
+    assert!(error.contains("127.0.0.1") || error.contains("localhost"), "{error} after {first}");
+    assert!(browser.tabs().is_empty(), "{:?}", browser.tabs());
+    assert_eq!(inside.server().connections(), 0, "{:?}", inside.server().requests());
+    bridge.finish();
+}
+
+#[test]
+fn a_challenge_cannot_point_at_this_machine() {
+    for host in ["127.0.0.1", "localhost"] {
+        let inside = AuthorizationServer::start();
+        let browser = Browser::following();
+        let origin = inside.origin().replace("127.0.0.1", host);
+        let world = world(move |_, _, wire| unauthorized(wire, &format!("{origin}/document")));
+        refused(bridge(&world, &browser), &browser, &inside);
+    }
+}
+
+#[test]
+fn resource_metadata_cannot_point_at_this_machine() {
+    let inside = AuthorizationServer::start();
+    let browser = Browser::following();
+    let issuer = inside.issuer();
+    let world = world(move |url, _, wire| match url {
+        REMOTE => unauthorized(wire, "http://mcp.example/document"),
+        _ => {
+            wire.json(json!({ "resource": REMOTE, "authorization_servers": [issuer] }).to_string())
+        }
+    });
+    refused(bridge(&world, &browser), &browser, &inside);
+}
+
+/// Nor can an authorization server out there; each endpoint in turn.
+#[test]
+fn an_authorization_server_out_there_cannot_have_endpoints_here() {
+    for endpoint in ["token_endpoint", "registration_endpoint", "authorization_endpoint"] {
+        let inside = AuthorizationServer::start();
+        let browser = Browser::following();
+        let here = format!("{}/token", inside.origin());
+        let world = world(move |url, _, wire| {
+            if url == REMOTE {
+                return unauthorized(wire, "http://mcp.example/document");
+            }
+            if url.ends_with("/document") {
+                let issuers = ["http://auth.example"];
+                let document = json!({ "resource": REMOTE, "authorization_servers": issuers });
+                return wire.json(document.to_string());
+            }
+            let mut document = json!({
+                "issuer": "http://auth.example",
+                "authorization_endpoint": "http://auth.example/authorize",
+                "token_endpoint": "http://auth.example/token",
+                "registration_endpoint": "http://auth.example/register",
+                "response_types_supported": ["code"],
+                "code_challenge_methods_supported": ["S256"],
+            });
+            document[endpoint] = json!(here);
+            if url.contains("/.well-known/") {
+                wire.json(document.to_string())
+            } else {
+                wire.status(404)
+            }
+        });
+        refused(bridge(&world, &browser), &browser, &inside);
+    }
+}

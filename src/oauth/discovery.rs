@@ -101,7 +101,9 @@ async fn find(
         return Err(DiscoveryError::Refused { why });
     }
     if let Some(endpoint) = &server.authorization_endpoint {
-        web.checked(endpoint).await.map_err(unavailable)?;
+        web.checked(endpoint).await.map_err(|error| DiscoveryError::Refused {
+            why: format!("the authorization endpoint cannot be used: {error}"),
+        })?;
     }
     let (resource, scopes_supported, resource_name) = match protected {
         Some(found) => (found.resource, found.scopes_supported, found.resource_name),
@@ -237,7 +239,7 @@ async fn server_metadata(
             return Ok(Some(found));
         }
         let why = format!(
-            "the authorization server {issuer} publishes metadata of another, {}",
+            "the authorization server {issuer} publishes metadata of another issuer, {}",
             found.issuer
         );
         odd.get_or_insert(DiscoveryError::Refused { why });
@@ -311,8 +313,10 @@ fn check_resource(resource: &str, remote: &Url) -> Result<(), DiscoveryError> {
     if Url::parse(resource).is_ok_and(covers) {
         return Ok(());
     }
-    let why =
-        format!("the MCP server {} publishes metadata of another, {resource}", resource_of(remote));
+    let why = format!(
+        "the MCP server {} publishes metadata of another resource, {resource}",
+        resource_of(remote)
+    );
     Err(DiscoveryError::Refused { why })
 }
 

@@ -79,7 +79,7 @@ fn settings(args: &RunArgs) -> Result<Settings, (i32, Failure)> {
             read_only: args.read_only,
         },
         timeout: config::positive(args.timeout),
-        auth_timeout: Duration::from_secs(45),
+        auth_timeout: Duration::from_secs_f64(args.auth_timeout),
         max_message: args.max_message,
     })
 }

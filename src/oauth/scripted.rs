@@ -3,14 +3,13 @@
 
 use super::client::Client;
 use super::web::Web;
-use crate::http::{ClientCell, ClientSettings, Reach};
+use crate::http::ClientSettings;
 use crate::secret::Secret;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
-use url::form_urlencoded;
+use url::{Url, form_urlencoded};
 
 /// What the server was asked.
 #[derive(Debug)]
@@ -104,8 +103,9 @@ pub(super) fn web() -> Web {
         body_timeout: None,
         ipv4_only: false,
         cookies: false,
+        addresses: None,
     };
-    Web::new(Arc::new(ClientCell::new(settings)), Reach::Loopback, false, Vec::new())
+    Web::new(&settings, Url::parse("http://127.0.0.1/mcp").unwrap(), false, Vec::new())
 }
 
 pub(super) fn secret(text: &str) -> Secret<String> {

@@ -154,6 +154,11 @@ impl Authorization {
         self.desk.running()
     }
 
+    /// A need of which nothing is known but `why`.
+    pub fn need(&self, why: String) -> Need {
+        self.tokens.need(why, None)
+    }
+
     /// The need of a person who wants to sign in, whatever there is.
     pub async fn login_need(&self, anew: bool) -> Need {
         self.desk.login_need(anew).await

@@ -130,10 +130,8 @@ impl Bridge {
     /// A need, for when it could not be found out in time what the need is.
     pub(in super::super) fn late(&self) -> Need {
         let remote = self.authorization.remote();
-        Need {
-            message: format!("it could not be found out in time how to sign in to {remote}"),
-            hint: remote.login_command(None),
-        }
+        let message = format!("it could not be found out in time how to sign in to {remote}");
+        self.authorization.need(message)
     }
 }
 

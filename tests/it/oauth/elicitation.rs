@@ -2,6 +2,7 @@
 //! the link that works from any machine.
 
 use crate::support::authorization_server::{AuthorizationServer, USER_CODE};
+use crate::support::bridge::Launch;
 use crate::support::browser::Browser;
 use crate::support::scene::Scene;
 use serde_json::{Value, json};
@@ -18,6 +19,11 @@ fn scene(pending: usize) -> Scene {
         script.device_polls = ["authorization_pending"].repeat(pending).into();
     });
     Scene::modern(auth, Browser::new())
+}
+
+fn on_another_machine(scene: &Scene) -> Launch {
+    let launch = scene.launch().env("SSH_CONNECTION", "10.0.0.1 1 10.0.0.2 22");
+    launch.env("SSH_TTY", "/dev/pts/0").env("BROWSER", "")
 }
 
 fn call(id: &str, more: &str) -> String {
@@ -39,7 +45,7 @@ fn asked(result: &Value) -> (String, Value) {
 #[test]
 fn the_call_is_answered_with_the_link_and_the_retried_call_with_its_result() {
     let scene = scene(1);
-    let mut bridge = scene.launch().args(&["--no-browser"]).start();
+    let mut bridge = on_another_machine(&scene).start();
     bridge.send(call("1", ""));
     let result = bridge.result("1");
     let (key, params) = asked(&result);
@@ -63,8 +69,7 @@ fn the_call_is_answered_with_the_link_and_the_retried_call_with_its_result() {
 fn a_person_who_declines_gets_an_error_for_that_call() {
     for action in ["decline", "cancel"] {
         let scene = scene(100);
-        let flags = ["--no-browser", "--auth-timeout", "5"];
-        let mut bridge = scene.launch().args(&flags).start();
+        let mut bridge = on_another_machine(&scene).args(&["--auth-timeout", "5"]).start();
         bridge.send(call("1", ""));
         let result = bridge.result("1");
         let (key, _) = asked(&result);

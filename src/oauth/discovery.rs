@@ -6,6 +6,7 @@ use super::challenge::Challenge;
 use super::metadata::{AuthorizationServer, ProtectedResource};
 use super::web::{Answer, Web, WebError, host};
 use crate::http::ClientError;
+use serde_json::{Map, Value};
 use std::time::Duration;
 use url::Url;
 
@@ -188,6 +189,10 @@ pub async fn protected_resource(
             check_resource(&found.resource, remote)?;
             return Ok(Some(found));
         }
+        if success(&answer).is_some_and(|body| has_member(body, "authorization_servers")) {
+            let why = format!("{place} is the metadata of no resource: it does not name one");
+            return Err(DiscoveryError::Refused { why });
+        }
     }
     Ok(None)
 }
@@ -232,7 +237,13 @@ async fn server_metadata(
         if let Some(why) = failure(&answer) {
             odd.get_or_insert(DiscoveryError::Unavailable { host: host(&url), why });
         }
-        let Some(found) = success(&answer).and_then(AuthorizationServer::parse) else { continue };
+        let Some(found) = success(&answer).and_then(AuthorizationServer::parse) else {
+            if success(&answer).is_some_and(|body| has_member(body, "token_endpoint")) {
+                let why = format!("{place} is the metadata of nobody: it names no issuer");
+                odd.get_or_insert(DiscoveryError::Refused { why });
+            }
+            continue;
+        };
         let same = found.issuer == issuer
             || (!published && found.issuer.strip_suffix('/') == Some(issuer));
         if same {
@@ -288,6 +299,11 @@ fn authorization_server_places(issuer: &Url) -> Vec<String> {
         places.push(format!("{path}{OPENID}"));
     }
     places.iter().map(|place| well_known(issuer, place)).collect()
+}
+
+/// Whether it is a document of this sort, if a broken one.
+fn has_member(body: &[u8], name: &str) -> bool {
+    serde_json::from_slice::<Map<String, Value>>(body).is_ok_and(|found| found.contains_key(name))
 }
 
 fn well_known(url: &Url, path: &str) -> String {

@@ -79,6 +79,9 @@ impl Desk {
         refused: impl FnOnce() -> AuthorizationError,
     ) -> AuthorizationError {
         let look = async {
+            if self.found(challenge.as_ref()).is_some() {
+                return Ok(true);
+            }
             let plan = self.plan().await?;
             let found = self.discover(&plan, challenge.as_ref()).await;
             match found {
@@ -97,6 +100,7 @@ impl Desk {
             Err(_) => true,
         };
         if !offered {
+            self.lock().found = None;
             return refused();
         }
         let why = format!("{} wants a sign-in", self.tokens.whom());
@@ -248,8 +252,8 @@ impl Desk {
     /// Whether there are tokens by now that end the need.
     async fn is_met(&self, need: &Need) -> Result<bool, AuthorizationError> {
         let Some(record) = self.tokens.load().await? else { return Ok(false) };
-        let refused = need.refused.as_ref();
-        Ok(!refused.is_some_and(|refused| record.carries(Some(refused)))
+        let refused = need.refused.as_deref();
+        Ok(!record.carries(refused)
             && record.is_usable((self.tokens.now)())
             && need.step_up.as_deref().is_none_or(|scope| record.asked_for(scope)))
     }

@@ -53,7 +53,7 @@ fn metadata_of_another_issuer_is_refused() {
         Value::Null,
         json!(["{as}"]),
     ] {
-        refused(&with_metadata(vec![("issuer", issuer)]), "issuer");
+        refused(&with_metadata(vec![("issuer", issuer)]), "metadata");
     }
 }
 
@@ -68,10 +68,15 @@ fn metadata_of_another_resource_is_refused() {
         json!("{remote}.evil.example/mcp"),
         json!("{remote}@evil.example/mcp"),
         json!("https://127.0.0.1/mcp"),
-        json!(""),
-        Value::Null,
     ] {
-        refused(&with_resource(vec![("resource", resource)]), "resource");
+        refused(&with_resource(vec![("resource", resource)]), "metadata");
+    }
+}
+
+#[test]
+fn a_document_of_no_resource_is_none() {
+    for resource in [json!(""), json!(["{remote}/mcp"]), json!(7), Value::Null] {
+        refused(&with_resource(vec![("resource", resource)]), "");
     }
 }
 
@@ -82,7 +87,7 @@ fn a_wrong_resource_is_no_reason_to_look_elsewhere() {
         script.published = Published::Elsewhere;
         script.resource_metadata = vec![("resource", json!("https://evil.example/mcp"))];
     });
-    refused(&scene, "resource");
+    refused(&scene, "metadata");
     let asked = scene.remote.requests();
     assert!(!asked.iter().any(|request| request.target.starts_with("/.well-known")));
 }
@@ -112,7 +117,7 @@ fn an_authorization_endpoint_that_is_no_web_page_is_never_opened() {
         "",
         "http://",
     ] {
-        refused(&with_metadata(vec![("authorization_endpoint", json!(endpoint))]), "authoriz");
+        refused(&with_metadata(vec![("authorization_endpoint", json!(endpoint))]), "URL");
     }
 }
 

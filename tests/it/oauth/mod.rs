@@ -3,6 +3,7 @@
 mod callback;
 mod device;
 mod discovery;
+mod elicitation;
 mod exit;
 mod failures;
 mod hostile;

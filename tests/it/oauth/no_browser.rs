@@ -95,3 +95,108 @@ fn a_browser_that_never_ends_holds_nothing_up() {
     bridge.close_stdin();
     bridge.wait_exit(std::time::Duration::from_secs(1));
 }
+
+/// A login at a terminal, with the browser on another machine.
+#[cfg(target_os = "linux")]
+mod terminal {
+    use super::*;
+    use crate::support::PATIENCE;
+    use crate::support::authorization_server::callback_of;
+    use crate::support::home::wait_until;
+    use crate::support::web::with_param;
+    use std::io::{Read, Write};
+    use std::path::Path;
+    use std::process::{Child, Stdio};
+    use std::sync::{Arc, Mutex};
+
+    struct Terminal {
+        child: Child,
+        shown: Arc<Mutex<String>>,
+    }
+
+    impl Terminal {
+        fn login(scene: &Scene) -> Self {
+            let mut command = scene.home.command_of(Path::new("script"));
+            let line =
+                format!("{} login {} --no-browser", env!("CARGO_BIN_EXE_keyferry"), scene.url());
+            command.args(["-qec", &line, "/dev/null"]).env("SHELL", "/bin/sh");
+            let mut child =
+                command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("script runs");
+            let mut output = child.stdout.take().unwrap();
+            let shown: Arc<Mutex<String>> = Arc::default();
+            let into = shown.clone();
+            std::thread::spawn(move || {
+                let mut chunk = [0; 4096];
+                while let Ok(read @ 1..) = output.read(&mut chunk) {
+                    into.lock().unwrap().push_str(&String::from_utf8_lossy(&chunk[..read]));
+                }
+            });
+            Self { child, shown }
+        }
+
+        fn shown(&self) -> String {
+            self.shown.lock().unwrap().clone()
+        }
+
+        fn paste(&mut self, line: &str) {
+            let stdin = self.child.stdin.as_mut().unwrap();
+            stdin.write_all(format!("{line}\n").as_bytes()).unwrap();
+        }
+
+        #[track_caller]
+        fn ends_well(mut self) {
+            let ended = wait_until(&mut self.child, PATIENCE);
+            let ended = ended.unwrap_or_else(|| panic!("still there: {}", self.shown()));
+            assert!(ended.success(), "{}", self.shown());
+        }
+    }
+
+    impl Drop for Terminal {
+        fn drop(&mut self) {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+
+    fn link(terminal: &Terminal, scene: &Scene) -> String {
+        wait("the link", || {
+            let shown = terminal.shown();
+            let whole = &shown[..shown.rfind('\n')?];
+            printed(whole, &scene.auth.origin())
+        })
+    }
+
+    #[test]
+    fn the_pasted_callback_url_finishes_the_login() {
+        let scene = Scene::unattended();
+        let mut terminal = Terminal::login(&scene);
+        let link = link(&terminal, &scene);
+        terminal.paste(&callback_of(&link));
+        terminal.ends_well();
+        assert!(scene.auth.accepts(&scene.token()));
+    }
+
+    #[test]
+    fn a_url_of_another_sign_in_does_not_end_it() {
+        let scene = Scene::unattended();
+        let mut terminal = Terminal::login(&scene);
+        let link = link(&terminal, &scene);
+        let right = callback_of(&link);
+        for wrong in
+            ["nonsense", "", "https://evil.example/", &with_param(&right, "state", Some("x"))]
+        {
+            terminal.paste(wrong);
+        }
+        terminal.paste(&right);
+        terminal.ends_well();
+        assert_eq!(scene.auth.asked("/token").len(), 1);
+    }
+
+    #[test]
+    fn the_listener_serves_beside_the_prompt() {
+        let scene = Scene::unattended();
+        let terminal = Terminal::login(&scene);
+        follow(&link(&terminal, &scene));
+        terminal.ends_well();
+    }
+}

@@ -122,7 +122,9 @@ fn a_client_id_metadata_document_is_used_where_the_server_knows_them() {
         });
         scene.auth.preregister(DOCUMENT, None, "none", &["http://localhost/oauth/callback"]);
         let flags = ["--client-metadata-url", DOCUMENT];
-        live_as(&mut scene.launch().args(&flags).start().ready(), "ada");
+        let mut bridge = scene.launch().args(&flags).start().ready();
+        let who = bridge.answer_to_whoami();
+        assert!(who.contains("ada "), "supported: {supported}: {who}");
         let id = scene.auth.asked("/authorize")[0].param("client_id").unwrap().to_owned();
         assert_eq!(id == DOCUMENT, supported, "{id}");
         assert_eq!(scene.auth.asked("/register").is_empty(), supported);
@@ -192,7 +194,9 @@ fn a_forgotten_client_known_by_id_is_an_error_and_no_new_registration() {
     scene.auth.forget_clients();
     scene.auth.revoke_access_tokens();
     let flags = ["--client-id", "known", "--auth-timeout", "1"];
-    let mut bridge = scene.launch().args(&flags).start().ready();
+    let mut bridge = scene.launch().args(&flags).start();
+    bridge.request("0", "initialize", &crate::support::bridge::initialize_params("2025-11-25"));
+    bridge.answer("0");
     bridge.call("1");
     let error = bridge.own_error("1", &[-31001]).to_string();
     assert!(error.contains("known") || error.contains("invalid_client"), "{error}");

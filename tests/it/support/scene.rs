@@ -128,6 +128,13 @@ impl Bridge {
         self.text(r#""whoami""#)
     }
 
+    /// The same, whatever the answer is.
+    #[track_caller]
+    pub(crate) fn answer_to_whoami(&mut self) -> String {
+        self.tool(r#""whoami""#, "whoami");
+        self.answer_line(r#""whoami""#)
+    }
+
     /// The names in the answer to `id`.
     #[track_caller]
     pub(crate) fn tool_names(&mut self, id: &str) -> Vec<String> {

@@ -7,7 +7,8 @@ import { ElicitRequestSchema } from '@modelcontextprotocol/sdk/types.js';
 import { startBrowser } from '../support/browser.js';
 import { home, launch } from '../support/bridge.js';
 import { SDK, textOf } from '../support/clients.js';
-import { within } from '../support/waiting.js';
+import { DEADLINE_MS, within } from '../support/waiting.js';
+import { passageTo } from './passage.js';
 import { AS_IT_SHOULD, CLIENT_METADATA_URL, MODERN, REFUSED } from './scenarios.js';
 
 const [sdk, url] = process.argv.slice(2);
@@ -44,6 +45,7 @@ const STEPS = {
 
   async 'elicitation-sep1034-client-defaults'(client) {
     await names(client);
+    await within(DEADLINE_MS, 'the GET stream is open', passage.streaming);
     await call(client, 'test_client_elicitation_defaults');
   },
 
@@ -115,7 +117,9 @@ if (context.client_id) {
   flags.push('--client-id', context.client_id, '--secret-env', 'CONFORMANCE_SECRET');
   env.CONFORMANCE_SECRET = context.client_secret;
 }
-const command = launch(where, url, ...flags);
+// That scenario's server elicits on the GET stream, and what it says before there is one is lost.
+const passage = scenario === 'elicitation-sep1034-client-defaults' && (await passageTo(url));
+const command = launch(where, passage ? passage.url : url, ...flags);
 const transport = new Stdio({ ...command, env: { ...command.env, ...env }, stderr: 'inherit' });
 let code = 0;
 try {
@@ -134,3 +138,4 @@ await client.close().catch(() => {});
 if (code === 0) process.stdout.write(`${AS_IT_SHOULD}\n`);
 process.exitCode = code;
 await browser.stop();
+if (passage) passage.stop();

@@ -15,8 +15,8 @@ import { DEADLINE_MS } from './support/waiting.js';
 
 const limit = { timeout: 90_000, ...bridgeOnly };
 const executablePath = process.env.CHROMIUM || '/usr/bin/chromium';
-const screens = mkdtempSync(join(tmpdir(), 'keyferry-screens-'));
 
+let screens;
 let oidc;
 let browser;
 before(async () => {
@@ -24,6 +24,7 @@ before(async () => {
   if (!existsSync(executablePath)) {
     throw new Error(`${executablePath} is not here. On Debian or Ubuntu: sudo apt-get install chromium; elsewhere, CHROMIUM names it`);
   }
+  screens = mkdtempSync(join(tmpdir(), 'keyferry-screens-'));
   oidc = await startOidc();
   browser = await chromium.launch({
     executablePath,

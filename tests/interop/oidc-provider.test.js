@@ -191,13 +191,19 @@ test('without a browser: the code is typed in elsewhere, and the login ends', li
 
 test('login at a terminal, a token for scripts, and logout that the server hears of', limit, async (t) => {
   const leo = await person(t, signsIn('leo'));
-  const login = await leo.keyferry(['login', open.url]);
+  const login = await leo.keyferry(['login', open.url, '--scope', 'openid mcp:read']);
   assert.equal(login.code, 0, login.stderr);
+
+  const listed = await leo.keyferry(['list', '--json']);
+  assert.equal(listed.code, 0, listed.stderr);
+  assert.match(listed.stdout, /"leo"/);
+  assert.match(listed.stdout, /mcp:read/);
 
   const printed = await leo.keyferry(['token', open.url]);
   assert.equal(printed.code, 0, printed.stderr);
   const knock = (token) => fetch(open.url, { method: 'DELETE', headers: { authorization: `Bearer ${token}` } });
   const token = printed.stdout.trim();
+  assert.ok(!listed.stdout.includes(token));
   assert.notEqual((await knock(token)).status, 401);
 
   const logout = await leo.keyferry(['logout', open.url]);

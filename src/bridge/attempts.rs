@@ -1,108 +1,21 @@
 //! Sending a request, and sending it again only where it was provably not executed.
 
-use super::Bridge;
 use super::delivery::Delivery;
 use super::era::Era;
 use super::exchange::Exchange;
 use super::refusal::Failure;
 use super::resumption::Resumption;
 use super::session::Snapshot;
-use super::stand_in::{HANDSHAKE, Next, StandIn, Wants};
+use super::stand_in::Next;
+use super::tries::Tries;
 use crate::authorization::Credential;
 use crate::transport::{Content, EventStream, Lost, Reply};
 use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 use std::sync::Arc;
-use tokio::sync::watch;
-use tokio::time::Instant;
 
-/// How often a request is sent with one credential after another.
-const CREDENTIALS: usize = 3;
 /// -32020 of MCP 2026-07-28: headers and body do not match.
 const HEADER_MISMATCH: i64 = -32020;
-
-/// What was tried for one request so far.
-#[derive(Default)]
-pub(super) struct Tries {
-    credential: Option<Arc<Credential>>,
-    /// How many there were.
-    credentials: usize,
-    /// How often it waited for a person.
-    waits: usize,
-    began_anew: bool,
-    listed_anew: bool,
-    /// When authorization has to be done; it counts as a need for a person after that.
-    patience: Option<Instant>,
-    /// That happened.
-    pub(super) late: bool,
-    /// Tells a stream that is meant to last of the end of a sign-in.
-    acceptance: Option<watch::Receiver<()>>,
-}
-
-impl Tries {
-    pub(super) fn of(exchange: &Exchange) -> Self {
-        let mut tries = Self::default();
-        if let [call] = &exchange.calls[..] {
-            match Wants::of(call) {
-                Wants::Handshake | Wants::Discover => {
-                    tries.patience = Some(Instant::now() + HANDSHAKE);
-                }
-                Wants::Listen => tries.acceptance = Some(exchange.bridge.stand_in.acceptance()),
-                _ => {}
-            }
-        }
-        tries
-    }
-
-    /// Takes another credential.
-    ///
-    /// # Errors
-    /// After too many of them.
-    fn take(&mut self, bridge: &Bridge, fresh: Arc<Credential>) -> Result<(), Failure> {
-        self.credentials += 1;
-        if self.credentials > CREDENTIALS {
-            return Err(bridge.unauthorized(&bridge.authorization.refused(fresh.origin)).into());
-        }
-        self.credential = Some(fresh);
-        Ok(())
-    }
-
-    /// False once another sign-in would not change anything.
-    pub(super) fn may_wait(&self) -> bool {
-        self.credentials < CREDENTIALS && self.waits < CREDENTIALS
-    }
-
-    /// After a sign-in.
-    pub(super) fn begin_again(&mut self) {
-        self.waits += 1;
-        self.credential = None;
-    }
-
-    /// The credential that did not do.
-    pub(super) fn refused(&self, bridge: &Bridge) -> Option<Arc<Credential>> {
-        self.credential.clone().or_else(|| bridge.authorization.known())
-    }
-
-    /// Waits until a person who was needed is not any more.
-    pub(super) async fn acceptance(&mut self, stand_in: &StandIn) {
-        let seen = self.acceptance.get_or_insert_with(|| stand_in.acceptance());
-        // The sender lives as long as the bridge.
-        let _ = seen.changed().await;
-    }
-
-    /// A handshake does not wait long for what may need a person.
-    async fn in_time<T>(
-        &mut self,
-        bridge: &Bridge,
-        work: impl Future<Output = Result<T, Failure>>,
-    ) -> Result<T, Failure> {
-        let Some(end) = self.patience else { return work.await };
-        tokio::time::timeout_at(end, work).await.unwrap_or_else(|_| {
-            self.late = true;
-            Err(Failure::Person(Box::new(bridge.late())))
-        })
-    }
-}
 
 impl Exchange {
     pub(super) async fn attempts(&self, tries: &mut Tries) -> Result<(), Failure> {
@@ -110,7 +23,7 @@ impl Exchange {
         loop {
             let session = bridge.session.snapshot();
             if session.told.is_some() && self.is_in_session() {
-                match Box::pin(self.instead(&session)).await? {
+                match Box::pin(self.instead(&session, tries)).await? {
                     Some(Next::Answered) => return Ok(()),
                     Some(Next::SendAgain) => continue,
                     None => {}
@@ -183,6 +96,10 @@ impl Exchange {
             ticket.mark_sent();
         }
         let reply = self.bridge.remote.post(self.body.clone(), headers).await;
+        if let (Ok(reply), [call, ..]) = (&reply, &self.calls[..]) {
+            let (method, status) = (call.message.method().escape_debug(), reply.status.as_u16());
+            tracing::debug!(%method, status, "the remote replied");
+        }
         reply.map_err(|failure| self.bridge.not_sent(&failure).into())
     }
 

@@ -18,6 +18,16 @@ pub(super) struct Call {
     name: Option<String>,
     /// `params._meta`, as offsets into `params`.
     meta: Option<Range<usize>>,
+    /// What the client answered when it was asked to sign in for this call.
+    sign_in: Option<Answered>,
+}
+
+/// The answer to a URL-mode elicitation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Answered {
+    Accepted,
+    /// Declined or cancelled.
+    Declined,
 }
 
 impl Call {
@@ -40,7 +50,16 @@ impl Call {
             source.and_then(|range| object::string(&params[range])).map(|name| name.into_owned());
         let modern = version.is_some() || message.method() == "server/discover";
         let era = if modern { Era::Modern } else { Era::Legacy };
-        Ok(Self { message, era, version, name, meta })
+        Ok(Self { message, era, version, name, meta, sign_in: None })
+    }
+
+    /// The same for which the client was asked to sign in.
+    pub(super) fn after_sign_in(self, answered: Answered) -> Self {
+        Self { sign_in: Some(answered), ..self }
+    }
+
+    pub(super) fn sign_in(&self) -> Option<Answered> {
+        self.sign_in
     }
 
     pub(super) fn is_request(&self) -> bool {

@@ -2,12 +2,12 @@
 //! not executed, answered exactly once.
 
 use super::Bridge;
-use super::attempts::Tries;
-use super::call::Call;
+use super::call::{Answered, Call};
 use super::intake::Held;
 use super::pending::Ticket;
 use super::refusal::{Failure, TIMED_OUT};
 use super::stand_in::Next;
+use super::tries::Tries;
 use crate::jsonrpc::{BridgeError, error_response, with_id};
 use bytes::Bytes;
 use std::sync::Arc;
@@ -50,12 +50,21 @@ impl Exchange {
         if let Some(outcome) = self.own_tool().await {
             return outcome;
         }
+        if self.calls.iter().any(|call| call.sign_in() == Some(Answered::Declined)) {
+            return Err(self.bridge.declined().into());
+        }
         let mut tries = Tries::of(self);
         loop {
+            let before = self.bridge.stand_in.acceptances();
             let need = match self.attempts(&mut tries).await {
                 Err(Failure::Person(need)) => need,
                 outcome => return outcome,
             };
+            if self.bridge.stand_in.acceptances() != before && tries.may_wait() {
+                // Refused before the sign-in that is done by now: no reason for another one.
+                tries.begin_again();
+                continue;
+            }
             // Boxed, as it would make every request larger.
             match Box::pin(self.without_credential(*need, &mut tries)).await? {
                 Next::Answered => return Ok(()),

@@ -121,7 +121,7 @@ impl Bridge {
     }
 
     fn take_request(self: &Arc<Self>, call: Call) -> Result<(), Invalid> {
-        let call = Arc::new(call);
+        let call = Arc::new(self.stand_in.retried(call));
         let ticket = Ticket::new(&call);
         if self.pending.get(&ticket.id).is_some() {
             let why = "a request with this id is still waiting for its answer";
@@ -205,6 +205,9 @@ impl Bridge {
     }
 
     fn take_response(self: &Arc<Self>, message: Message) {
+        if self.stand_in.takes_answer(&message) {
+            return;
+        }
         let id = message.id().unwrap_or_default();
         let Some(session) = self.session.answerable(&id) else {
             tracing::debug!("an answer to a request that is not (or no longer) open is dropped");

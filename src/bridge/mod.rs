@@ -21,6 +21,7 @@ mod stand_in;
 mod stdin;
 mod stdout;
 mod tools;
+mod tries;
 #[cfg(unix)]
 mod unix;
 

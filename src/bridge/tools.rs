@@ -167,8 +167,8 @@ fn listed(text: &[u8], range: Range<usize>) -> Option<Listed> {
     Some(Listed { range, name, read_only })
 }
 
-/// `text` without the elements that are `hidden` of the array whose elements are `all`.
-fn without(text: &[u8], all: &[Range<usize>], hidden: &[bool]) -> Vec<u8> {
+/// `text` without what is `hidden` of `all` elements of an array or members of an object.
+pub(super) fn without(text: &[u8], all: &[Range<usize>], hidden: &[bool]) -> Vec<u8> {
     let first_kept = hidden.iter().position(|hidden| !hidden).unwrap_or(all.len());
     let mut edits: Vec<(Range<usize>, &[u8])> = Vec::new();
     for nth in (0..all.len()).filter(|&nth| hidden[nth]) {

@@ -45,7 +45,9 @@ pub(super) async fn verify(
     let credential = authorization.credential().await?;
     let probe = Probe { endpoint, authorization };
     let (server, tools) = probe.converse(&credential.headers).await?;
-    let open = probe.converse(&HeaderMap::new()).await.is_ok();
+    // A sign-in was asked for by the remote itself.
+    let open =
+        credential.origin != Origin::Token && probe.converse(&HeaderMap::new()).await.is_ok();
     Ok(Verified { server, tools, open })
 }
 

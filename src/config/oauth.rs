@@ -4,6 +4,7 @@ use super::read;
 use crate::authorization::OAuthPlan;
 use crate::cli::{OAuthArgs, WithArg};
 use crate::failure::{Exit, Failure};
+use crate::oauth::authorization_request::is_flow;
 use crate::secret::{Redactor, Secret};
 use serde_json::{Map, Value};
 use std::path::Path;
@@ -121,6 +122,9 @@ fn object(text: &str, flag: &str) -> Result<Map<String, Value>, Failure> {
 
 fn authorize_params(params: &[String]) -> Result<Vec<(String, String)>, Failure> {
     let split = |param: &String| match param.split_once('=') {
+        Some((name, _)) if is_flow(name) => Err(usage(format!(
+            "--authorize-param cannot set {name}: it belongs to the sign-in itself"
+        ))),
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err(usage("--authorize-param takes name=value")),
     };

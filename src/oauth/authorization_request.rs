@@ -174,8 +174,9 @@ fn checked(endpoint: &str, allow_http: bool) -> Result<&str, RequestError> {
         return Err(RequestError::Endpoint("holds a password"));
     }
     // A browser would read these as slashes or leave them out, and name another host so.
-    if endpoint.contains(|c: char| c == '\\' || c.is_ascii_control()) || endpoint != endpoint.trim()
-    {
+    // Behind the host they are encoded.
+    let head = endpoint.split('?').next().unwrap_or(endpoint);
+    if head.contains(|c: char| c == '\\' || c.is_ascii_control()) || endpoint != endpoint.trim() {
         return Err(RequestError::Endpoint("holds characters that no URL has"));
     }
     // RFC 6749 section 3.1: no fragment.

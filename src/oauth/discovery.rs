@@ -6,6 +6,7 @@ use super::challenge::Challenge;
 use super::metadata::{AuthorizationServer, ProtectedResource};
 use super::web::{Answer, Web, WebError, host};
 use crate::http::ClientError;
+use serde_json::{Map, Value};
 use std::time::Duration;
 use url::Url;
 
@@ -101,7 +102,9 @@ async fn find(
         return Err(DiscoveryError::Refused { why });
     }
     if let Some(endpoint) = &server.authorization_endpoint {
-        web.checked(endpoint).await.map_err(unavailable)?;
+        web.checked(endpoint).await.map_err(|error| DiscoveryError::Refused {
+            why: format!("the authorization endpoint cannot be used: {error}"),
+        })?;
     }
     let (resource, scopes_supported, resource_name) = match protected {
         Some(found) => (found.resource, found.scopes_supported, found.resource_name),
@@ -186,6 +189,10 @@ pub async fn protected_resource(
             check_resource(&found.resource, remote)?;
             return Ok(Some(found));
         }
+        if success(&answer).is_some_and(|body| has_member(body, "authorization_servers")) {
+            let why = format!("{place} is the metadata of no resource: it does not name one");
+            return Err(DiscoveryError::Refused { why });
+        }
     }
     Ok(None)
 }
@@ -230,14 +237,20 @@ async fn server_metadata(
         if let Some(why) = failure(&answer) {
             odd.get_or_insert(DiscoveryError::Unavailable { host: host(&url), why });
         }
-        let Some(found) = success(&answer).and_then(AuthorizationServer::parse) else { continue };
+        let Some(found) = success(&answer).and_then(AuthorizationServer::parse) else {
+            if success(&answer).is_some_and(|body| has_member(body, "token_endpoint")) {
+                let why = format!("{place} is the metadata of nobody: it names no issuer");
+                odd.get_or_insert(DiscoveryError::Refused { why });
+            }
+            continue;
+        };
         let same = found.issuer == issuer
             || (!published && found.issuer.strip_suffix('/') == Some(issuer));
         if same {
             return Ok(Some(found));
         }
         let why = format!(
-            "the authorization server {issuer} publishes metadata of another, {}",
+            "the authorization server {issuer} publishes metadata of another issuer, {}",
             found.issuer
         );
         odd.get_or_insert(DiscoveryError::Refused { why });
@@ -288,6 +301,11 @@ fn authorization_server_places(issuer: &Url) -> Vec<String> {
     places.iter().map(|place| well_known(issuer, place)).collect()
 }
 
+/// Whether it is a document of this sort, if a broken one.
+fn has_member(body: &[u8], name: &str) -> bool {
+    serde_json::from_slice::<Map<String, Value>>(body).is_ok_and(|found| found.contains_key(name))
+}
+
 fn well_known(url: &Url, path: &str) -> String {
     let mut place = url.clone();
     place.set_path(path);
@@ -311,8 +329,10 @@ fn check_resource(resource: &str, remote: &Url) -> Result<(), DiscoveryError> {
     if Url::parse(resource).is_ok_and(covers) {
         return Ok(());
     }
-    let why =
-        format!("the MCP server {} publishes metadata of another, {resource}", resource_of(remote));
+    let why = format!(
+        "the MCP server {} publishes metadata of another resource, {resource}",
+        resource_of(remote)
+    );
     Err(DiscoveryError::Refused { why })
 }
 

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 /// design decision: argue for it where you add it.
 const ARROWS: &str = "
     main          -> cli commands config failure logging
-    commands      -> authorization bridge cli config credential failure http jsonrpc secret transport vault
-    config        -> authorization cli credential failure http secret vault
+    commands      -> authorization bridge cli config credential failure http jsonrpc logging secret transport vault
+    config        -> authorization cli credential failure http oauth secret vault
     bridge        -> authorization jsonrpc transport
     transport     -> http jsonrpc secret
     authorization -> credential http oauth secret vault

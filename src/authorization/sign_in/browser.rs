@@ -46,6 +46,7 @@ impl Desk {
         self.announce(progress, Link { url: page.as_str().to_owned(), user_code: None }).await;
         self.show(&page);
         let (response, tab) = self.answered(&mut serving, &request, &page, &client, pasted).await?;
+        tracing::debug!("the browser came back");
         let outcome = self.exchange(errand, &client, &request, &redirect_uri, response).await;
         match (outcome, tab) {
             (Ok(set), tab) => Ok(Granted { set, client, tab: tab.map(|tab| (serving, tab)) }),
@@ -213,6 +214,6 @@ impl Desk {
         let web = &self.settings.web;
         let set =
             exchange_code(web, endpoint, client, &code, &request.verifier, redirect_uri, resource);
-        set.await.map_err(|error| self.not_granted(client, &error))
+        set.await.map_err(|error| self.not_granted(&errand.found.server.issuer, client, &error))
     }
 }

@@ -5,7 +5,7 @@ use crate::authorization::tokens::Tokens;
 use crate::authorization::{AuthorizationError, Credential};
 use crate::oauth::Challenge;
 use crate::oauth::browser::Where;
-use crate::oauth::discovery::{DiscoveryError, Source};
+use crate::oauth::discovery::{Discovered, DiscoveryError, Source};
 use crate::secret::Secret;
 use crate::vault::{Header, RecordKey, RecordLock, VaultError};
 use std::collections::VecDeque;
@@ -20,6 +20,8 @@ const LOOK: Duration = Duration::from_millis(250);
 /// Sign-ins begun by calls in [`BRAKE_SPAN`].
 const MOST_STARTS: usize = 5;
 const BRAKE_SPAN: Duration = Duration::from_secs(60);
+/// How long what was found on the way to a sign-in is believed.
+const REMEMBERED: Duration = Duration::from_secs(60);
 /// How long the first look at the remote's metadata may hold up the handshake.
 const FIRST_LOOK: Duration = Duration::from_secs(3);
 
@@ -40,6 +42,10 @@ struct State {
     starts: VecDeque<Instant>,
     /// How the last one failed.
     failure: Option<Arc<AuthorizationError>>,
+    /// When the last one succeeded.
+    succeeded: Option<Instant>,
+    /// What was found on the way to a sign-in that has not begun yet.
+    found: Option<(Option<Challenge>, Discovered, Instant)>,
 }
 
 impl Desk {
@@ -73,6 +79,9 @@ impl Desk {
         refused: impl FnOnce() -> AuthorizationError,
     ) -> AuthorizationError {
         let look = async {
+            if self.found(challenge.as_ref()).is_some() {
+                return Ok(true);
+            }
             let plan = self.plan().await?;
             let found = self.discover(&plan, challenge.as_ref()).await;
             match found {
@@ -91,6 +100,7 @@ impl Desk {
             Err(_) => true,
         };
         if !offered {
+            self.lock().found = None;
             return refused();
         }
         let why = format!("{} wants a sign-in", self.tokens.whom());
@@ -120,7 +130,7 @@ impl Desk {
         }
         let why = format!("{} wants a further permission ({shown})", self.tokens.whom());
         let mut need = self.tokens.need(why, sent).challenged(Some(challenge));
-        need.step_up = Some(scope);
+        need.step_up = Some(scope.into());
         AuthorizationError::Person(need)
     }
 
@@ -139,6 +149,12 @@ impl Desk {
             return Ok(running);
         }
         let mut state = self.lock();
+        // Somebody signed in since the need arose.
+        if state.succeeded.is_some_and(|at| at > need.since)
+            && let Some(done) = &state.running
+        {
+            return Ok(done.clone());
+        }
         self.may_begin(&mut state, need, cause)?;
         let (progress, seen) = watch::channel(Progress::default());
         let (pasted, addresses) = mpsc::unbounded_channel();
@@ -152,7 +168,11 @@ impl Desk {
                 (desk.settings.tell)(&format!("the sign-in failed: {error}"));
             }
             *desk.current.lock().unwrap_or_else(PoisonError::into_inner) = None;
-            desk.lock().failure = outcome.as_ref().err().cloned();
+            let mut state = desk.lock();
+            state.failure = outcome.as_ref().err().cloned();
+            state.succeeded = outcome.is_ok().then(Instant::now);
+            state.found = None;
+            drop(state);
             progress.send_modify(|now| now.outcome = Some(outcome));
         });
         Ok(sign_in)
@@ -166,7 +186,7 @@ impl Desk {
         if cause == Cause::Person {
             return Ok(());
         }
-        if !self.settings.allowed {
+        if !self.settings.allowed || need.hopeless {
             return Err(need.clone());
         }
         if cause == Cause::Notice {
@@ -256,6 +276,17 @@ impl Desk {
         let (url, code) = text.split_once('\n')?;
         let user_code = (!code.is_empty()).then(|| code.to_owned());
         Some(Link { url: url.to_owned(), user_code })
+    }
+
+    /// What was found for the same challenge a moment ago; forgotten when a sign-in ends.
+    pub(super) fn found(&self, challenge: Option<&Challenge>) -> Option<Discovered> {
+        let state = self.lock();
+        let (asked, found, at) = state.found.as_ref()?;
+        (asked.as_ref() == challenge && at.elapsed() < REMEMBERED).then(|| found.clone())
+    }
+
+    pub(super) fn remember_found(&self, challenge: Option<&Challenge>, found: &Discovered) {
+        self.lock().found = Some((challenge.cloned(), found.clone(), Instant::now()));
     }
 
     fn place(&self) -> RecordKey {

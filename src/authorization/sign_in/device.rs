@@ -29,7 +29,7 @@ impl Desk {
         let (scope, resource) = (errand.scope.as_deref(), errand.resource.as_deref());
         let web = &self.settings.web;
         let device = start(web, endpoint, &client, scope, resource).await;
-        let device = device.map_err(|error| self.no_device(&client, &error))?;
+        let device = device.map_err(|error| self.no_device(&server.issuer, &client, &error))?;
         self.tokens.redactor.learn(device.device_code.expose());
         let page = device.verification_uri_complete.as_ref().unwrap_or(&device.verification_uri);
         let page = check(page, self.settings.allow_http)
@@ -50,7 +50,7 @@ impl Desk {
             .await;
         let token_endpoint = server.token_endpoint.as_deref().unwrap_or_default();
         let set = poll(web, token_endpoint, &client, &device, resource).await;
-        let set = set.map_err(|error| self.no_device(&client, &error))?;
+        let set = set.map_err(|error| self.no_device(&server.issuer, &client, &error))?;
         Ok(Granted { set, client, tab: None })
     }
 }

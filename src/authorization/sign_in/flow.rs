@@ -51,9 +51,34 @@ impl Desk {
         plan: &OAuthPlan,
         challenge: Option<&Challenge>,
     ) -> Result<Discovered, DiscoveryError> {
+        if let Some(found) = self.found(challenge) {
+            return Ok(found);
+        }
         let options =
             Options { issuer: plan.issuer.clone(), token_endpoint: plan.token_endpoint.clone() };
-        discover(&self.settings.web, self.tokens.remote.url(), challenge, &options).await
+        let remote = self.tokens.remote.url();
+        let found = discover(&self.settings.web, remote, challenge, &options).await?;
+        tracing::debug!(issuer = %self.tokens.redactor.clean(&found.server.issuer), from = ?found.from, "found the authorization server");
+        self.remember_found(challenge, &found);
+        Ok(found)
+    }
+
+    /// Endpoints that must not be asked are found out about before anyone signs in.
+    async fn check_endpoints(&self, found: &Discovered) -> Result<(), AuthorizationError> {
+        let server = &found.server;
+        for (what, endpoint) in [
+            ("authorization endpoint", &server.authorization_endpoint),
+            ("token endpoint", &server.token_endpoint),
+            ("registration endpoint", &server.registration_endpoint),
+            ("device authorization endpoint", &server.device_authorization_endpoint),
+        ] {
+            let Some(endpoint) = endpoint else { continue };
+            if let Err(error) = self.settings.web.checked(endpoint).await {
+                let why = format!("its {what} is of no use: {error}");
+                return Err(self.undiscovered(&DiscoveryError::Refused { why }));
+            }
+        }
+        Ok(())
     }
 
     /// Signs in, and keeps the tokens.
@@ -94,6 +119,7 @@ impl Desk {
         };
         let found = self.discover(&plan, challenge.as_ref()).await;
         let found = found.map_err(|error| self.undiscovered(&error))?;
+        self.check_endpoints(&found).await?;
         if found.from == Source::Metadata && !found.server.offers_s256() && !plan.assume_pkce {
             return Err(self.without_pkce(&found.server.issuer));
         }
@@ -124,6 +150,7 @@ impl Desk {
         let Granted { set, client, tab } = granted;
         let mut record = self.record(errand, client, set);
         let kept = self.keep(&record).await;
+        tracing::debug!(expires_at = record.expires_at, "signed in");
         let identity = self.identity(&record).await;
         if identity.is_some() && kept.is_ok() {
             record.identity = identity.clone();
@@ -237,7 +264,8 @@ fn scope(
     let previous = before.filter(|_| plan.scope.is_none() || need.step_up.is_some());
     let previous = previous.and_then(|before| before.requested.clone());
     let mut scopes: Vec<String> = Vec::new();
-    for text in [previous, wanted, need.step_up.clone()].into_iter().flatten() {
+    for text in [previous, wanted, need.step_up.as_deref().map(str::to_owned)].into_iter().flatten()
+    {
         for one in text.split_ascii_whitespace() {
             if !scopes.iter().any(|known| known == one) {
                 scopes.push(one.to_owned());

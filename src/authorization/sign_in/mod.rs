@@ -19,6 +19,7 @@ use crate::oauth::browser::{Browser, Where};
 use crate::oauth::{Challenge, Web};
 use crate::secret::Secret;
 use std::sync::Arc;
+use std::time::Instant;
 use tokio::sync::{mpsc, watch};
 
 /// Where a sign-in takes place.
@@ -50,7 +51,11 @@ pub struct Need {
     /// The token that is of no use any more: another one ends the need.
     pub(super) refused: Option<Secret<String>>,
     /// Scopes that are needed on top (MCP authorization, "Step-Up Authorization Flow").
-    pub(super) step_up: Option<String>,
+    pub(super) step_up: Option<Box<str>>,
+    /// Signing in would only fail again: something has to be put right first.
+    pub(super) hopeless: bool,
+    /// When it arose.
+    pub(super) since: Instant,
 }
 
 impl Need {
@@ -162,6 +167,12 @@ impl Authorization {
     /// The need of a person who wants to sign in, whatever there is.
     pub async fn login_need(&self, anew: bool) -> Need {
         self.desk.login_need(anew).await
+    }
+
+    /// Who is signed in, as far as the authorization server told. Asks no keychain.
+    pub fn identity(&self) -> Option<String> {
+        let header = self.vault.header(&self.remote.record()).ok().flatten()?;
+        header.details.get("identity")?.as_str().map(str::to_owned)
     }
 
     /// Resolves when no refresh is on its way any more.

@@ -61,11 +61,15 @@ impl Desk {
 
     pub(super) fn unregistered(&self, issuer: &str, error: &RegistrationError) -> Trouble {
         let why = match error {
-            RegistrationError::Refused(_)
-            | RegistrationError::NotOffered
-            | RegistrationError::Invalid { .. } => error.to_string(),
-            RegistrationError::Unavailable(_) => {
-                return self.unavailable(&error.to_string()).into();
+            RegistrationError::Refused(response) => {
+                format!(
+                    "the authorization server refused to register keyferry: {}",
+                    response.told()
+                )
+            }
+            RegistrationError::NotOffered | RegistrationError::Invalid { .. } => error.to_string(),
+            RegistrationError::Unavailable(error) => {
+                return self.unavailable(&format!("registering at {issuer}: {error}")).into();
             }
         };
         let hint = format!(
@@ -101,21 +105,23 @@ impl Desk {
         })
     }
 
-    pub(super) fn not_granted(&self, client: &Client, error: &TokenError) -> Trouble {
+    pub(super) fn not_granted(&self, issuer: &str, client: &Client, error: &TokenError) -> Trouble {
+        let said = match error.response() {
+            Some(response) => format!("{issuer} gave no token: {}", response.told()),
+            None => format!("{issuer} gave no token: {error}"),
+        };
         match error {
-            TokenError::Unavailable(_) | TokenError::Lost(_) => {
-                self.unavailable(&error.to_string()).into()
-            }
-            _ if error.client_refused() => self.client_refused(client, &error.to_string()),
-            _ => self.failed(&error.to_string()),
+            TokenError::Unavailable(_) | TokenError::Lost(_) => self.unavailable(&said).into(),
+            _ if error.client_refused() => self.client_refused(client, &said),
+            _ => self.failed(&said),
         }
     }
 
-    pub(super) fn no_device(&self, client: &Client, error: &DeviceError) -> Trouble {
+    pub(super) fn no_device(&self, issuer: &str, client: &Client, error: &DeviceError) -> Trouble {
         match error {
-            DeviceError::Unavailable(_) => self.unavailable(&error.to_string()).into(),
+            DeviceError::Unavailable(_) => self.unavailable(&format!("{issuer}: {error}")).into(),
             DeviceError::Denied => self.failed("it was denied (access_denied)"),
-            DeviceError::Token(error) => self.not_granted(client, error),
+            DeviceError::Token(error) => self.not_granted(issuer, client, error),
             DeviceError::NoCode(response)
                 if response.error.as_deref() == Some("invalid_client") =>
             {

@@ -15,7 +15,7 @@ use crate::oauth::Web;
 use crate::secret::{Redactor, Secret};
 use crate::vault::{Kept, Vault, VaultError};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, RwLock};
 
 /// How long another process may hold the tokens: its own refresh is bounded.
@@ -137,6 +137,8 @@ impl Tokens {
             challenge: None,
             refused,
             step_up: None,
+            hopeless: false,
+            since: Instant::now(),
         }
     }
 }

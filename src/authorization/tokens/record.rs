@@ -137,7 +137,7 @@ impl TokenRecord {
         };
         same(&flags.issuer, Some(&self.issuer))
             && same(&flags.client_id, Some(&self.client.id))
-            && same(&flags.client_metadata_url, Some(&self.client.id))
+            && same(&flags.client_metadata_url, self.plan.client_metadata_url.as_deref())
             && same(&flags.resource, self.resource.as_deref())
             && !(flags.no_resource && self.resource.is_some())
             && self.asked_for(flags.scope.as_deref().unwrap_or_default())

@@ -2,7 +2,7 @@
 //! for the answer, the request, the answer kept before it is used.
 
 use super::{Held, TokenRecord, Tokens};
-use crate::authorization::{AuthorizationError, Remote};
+use crate::authorization::AuthorizationError;
 use crate::oauth::client::ClientOrigin;
 use crate::oauth::token::refresh;
 use crate::oauth::{TokenError, TokenSet};
@@ -50,7 +50,7 @@ impl Tokens {
         if self.will_do(held, &record, refused) {
             return Ok(record);
         }
-        let outcome = self.renew_locked(held, record).await;
+        let outcome = self.renew_locked(held, record, refused).await;
         drop(lock);
         outcome
     }
@@ -76,6 +76,7 @@ impl Tokens {
         &self,
         held: &mut Held,
         record: TokenRecord,
+        refused: Option<&Secret<String>>,
     ) -> Result<TokenRecord, AuthorizationError> {
         let Some(refresh_token) = record.refresh_token.clone().filter(|_| !record.refused) else {
             return Err(self.over(&record));
@@ -87,10 +88,24 @@ impl Tokens {
                 let fresh = renewed(record, set, (self.now)());
                 self.keep(held, reservation, &fresh).await;
                 held.not_before = 0;
+                tracing::debug!(expires_at = fresh.expires_at, "renewed the token");
                 drop(busy);
                 Ok(fresh)
             }
-            Err(error) => self.not_renewed(held, record, reservation, error).await,
+            Err(error) => {
+                let spent = record.carries(refused);
+                let failed = self.not_renewed(held, &record, reservation, error).await;
+                // What the remote has not refused is used to its end.
+                let now = (self.now)();
+                let good = record.expiry(now).is_some_and(|expiry| expiry.is_valid(now));
+                match failed {
+                    AuthorizationError::Unavailable { .. } if good && !spent => {
+                        held.not_before = now + LATER;
+                        Ok(record)
+                    }
+                    failed => Err(failed),
+                }
+            }
         }
     }
 
@@ -136,65 +151,60 @@ impl Tokens {
     async fn not_renewed(
         &self,
         held: &mut Held,
-        mut record: TokenRecord,
+        record: &TokenRecord,
         reservation: Reservation,
         error: TokenError,
-    ) -> Result<TokenRecord, AuthorizationError> {
-        let now = (self.now)();
+    ) -> AuthorizationError {
+        let issuer = &record.issuer;
+        let failed = |said: &str| {
+            let message = format!("{issuer} did not renew the sign-in to {}: {said}", self.whom());
+            self.redactor.clean(&message)
+        };
         match error {
-            TokenError::Malformed { refresh_token: Some(next), .. } => {
+            TokenError::Malformed { refresh_token: Some(next), why } => {
                 // The one before is spent: this one is all there is, so it is kept first.
-                record.refresh_token = Some(next);
-                record.access_token = None;
-                self.keep(held, reservation, &record).await;
-                let message = self.redactor.clean(&error_text(&self.remote, &record));
-                Err(AuthorizationError::Unavailable { message })
+                let next = Some(next);
+                let kept =
+                    TokenRecord { refresh_token: next, access_token: None, ..record.clone() };
+                self.keep(held, reservation, &kept).await;
+                AuthorizationError::Unavailable { message: failed(why) }
             }
             TokenError::Refused(response) => {
-                let message = self.redactor.clean(&response.told());
-                tracing::warn!("{} did not renew the sign-in: {message}", record.issuer);
+                let message = failed(&response.told());
+                tracing::warn!("{message}");
                 if response.is(&["invalid_client"]) {
-                    return Err(self.client_refused(&record, &message).await);
+                    return self.client_refused(record, &response.told());
                 }
                 // Marked, not deleted: what it says of the sign-in serves the next one.
-                record.refused = true;
-                self.keep(held, reservation, &record).await;
-                Err(self.over(&record))
+                self.keep(held, reservation, &TokenRecord { refused: true, ..record.clone() })
+                    .await;
+                self.over(record)
             }
             TokenError::Unavailable(_) | TokenError::Lost(_) | TokenError::Malformed { .. } => {
-                let message = self.redactor.clean(&format!(
-                    "the sign-in for {} cannot be renewed at {} now: {error}",
-                    self.remote, record.issuer
-                ));
+                let message = failed(&error.to_string());
                 tracing::warn!("{message}");
-                if record.expiry(now).is_some_and(|expiry| expiry.is_valid(now)) {
-                    held.not_before = now + LATER;
-                    return Ok(record);
-                }
-                Err(AuthorizationError::Unavailable { message })
+                AuthorizationError::Unavailable { message }
             }
         }
     }
 
     /// A client registered here is registered anew by the next sign-in; one that the person
     /// named is theirs to put right.
-    async fn client_refused(&self, record: &TokenRecord, said: &str) -> AuthorizationError {
+    fn client_refused(&self, record: &TokenRecord, said: &str) -> AuthorizationError {
         if record.client.origin == ClientOrigin::Dynamic {
             let issuer = record.issuer.clone();
             let _ = self.vault.remove(&RecordKey::Registration { issuer });
             return self.over(record);
         }
         let (id, issuer) = (&record.client.id, &record.issuer);
-        AuthorizationError::SignInNeeded {
-            message: self.redactor.clean(&format!(
-                "{issuer} does not take the client {id} of the sign-in to {}: {said}",
-                self.whom()
-            )),
-            hint: format!(
-                "check the client ID and its secret: {} --client-id ID --client-secret",
-                self.remote.login_command(None)
-            ),
-        }
+        let why = format!(
+            "{issuer} does not take the client {id} of the sign-in to {}: {said}",
+            self.whom()
+        );
+        let mut need = self.need(self.redactor.clean(&why), record.bearer().cloned());
+        need.hopeless = true;
+        need.hint = format!("{} --client-id ID --client-secret", self.remote.login_command(None));
+        AuthorizationError::Person(need)
     }
 
     fn never(&self) -> AuthorizationError {
@@ -215,10 +225,6 @@ impl Tokens {
             account => format!("{} (account {account})", self.remote),
         }
     }
-}
-
-fn error_text(remote: &Remote, record: &TokenRecord) -> String {
-    format!("{} answered the renewal of the sign-in for {remote} without a token", record.issuer)
 }
 
 /// The record with a new token set; what the answer leaves out stays (RFC 6749 sections 5.1, 6).

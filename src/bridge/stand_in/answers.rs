@@ -1,6 +1,7 @@
 //! What the stand-in says. Pure: no I/O, no clock.
 
 use super::List;
+use crate::authorization::Link;
 use crate::bridge::call::Call;
 use crate::bridge::era::Era;
 use crate::jsonrpc::Message;
@@ -17,6 +18,12 @@ const MODERN: &str = "2026-07-28";
 const SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";
 /// The one tool of a stand-in.
 pub(super) const SIGN_IN: &str = "sign_in";
+
+/// Names the bridge's own elicitation in a modern result.
+pub(super) const KEY: &str = "keyferry_sign_in";
+/// Says of a retried call that the bridge was asked, not the server. Nothing is decided by it
+/// but what is taken out of the call.
+pub(super) const STATE: &str = "keyferry:sign-in";
 
 /// The response to the raw `id`.
 pub(super) fn response(id: &[u8], result: &[u8]) -> Bytes {
@@ -50,20 +57,21 @@ pub(super) fn initialize(request: &Message, seen: Option<&[u8]>) -> Vec<u8> {
     if !older {
         result = with_member(&result, "protocolVersion", json!(version).to_string().as_bytes());
     }
-    // The list may have changed since: the client has to look again after the sign-in.
-    if let Some(tools) = get(&result, "capabilities").and_then(|all| get(all, "tools")) {
-        let tools = with_member(tools, "listChanged", b"true");
-        let capabilities = get(&result, "capabilities").unwrap_or_default();
-        let capabilities = with_member(capabilities, "tools", &tools);
-        result = with_member(&result, "capabilities", &capabilities);
-    }
-    result
+    with_changes(result)
+}
+
+/// The list of tools may have changed since: the client has to look again after the sign-in.
+fn with_changes(result: Vec<u8>) -> Vec<u8> {
+    let Some(capabilities) = get(&result, "capabilities") else { return result };
+    let Some(tools) = get(capabilities, "tools") else { return result };
+    let tools = with_member(tools, "listChanged", b"true");
+    with_member(&result, "capabilities", &with_member(capabilities, "tools", &tools))
 }
 
 /// The result of `server/discover`: what was last seen if there is that, else a stand-in.
 pub(super) fn discover(version: Option<&str>, seen: Option<&[u8]>) -> Vec<u8> {
     if let Some(seen) = seen.filter(|seen| get(seen, "supportedVersions").is_some()) {
-        return not_to_be_kept(seen);
+        return with_changes(not_to_be_kept(seen));
     }
     let made = json!({
         "resultType": "complete",
@@ -146,6 +154,48 @@ pub(super) fn said(text: &str, era: Era) -> Vec<u8> {
     result.to_string().into_bytes()
 }
 
+fn to_sign_in(remote: &str, link: &Link) -> serde_json::Value {
+    let code = link.user_code.as_deref().map(|code| format!(" and enter the code {code}"));
+    let message =
+        format!("Sign in to {remote}: open the link{}.", code.as_deref().unwrap_or_default());
+    json!({"mode": "url", "url": link.url, "message": message})
+}
+
+/// The modern result that asks the person to sign in first.
+pub(super) fn input_required(remote: &str, link: &Link) -> Vec<u8> {
+    let request = json!({"method": "elicitation/create", "params": to_sign_in(remote, link)});
+    let result = json!({
+        "resultType": "input_required",
+        "inputRequests": { (KEY): request },
+        "requestState": STATE,
+    });
+    result.to_string().into_bytes()
+}
+
+/// The same as a request to a legacy client, under a raw id that is a string.
+pub(super) fn elicitation(id: &[u8], remote: &str, link: &Link) -> Bytes {
+    let mut params = to_sign_in(remote, link);
+    params["elicitationId"] = json!(string(id).unwrap_or_default());
+    let head = br#"{"jsonrpc":"2.0","id":"#;
+    let method = br#","method":"elicitation/create","params":"#;
+    [&head[..], id, method, params.to_string().as_bytes(), b"}"].concat().into()
+}
+
+/// The person has been there.
+pub(super) fn elicitation_complete(id: &[u8]) -> Bytes {
+    told("notifications/elicitation/complete", "elicitationId", id)
+}
+
+/// The bridge does not wait for an answer any more.
+pub(super) fn cancelled(id: &[u8]) -> Bytes {
+    told("notifications/cancelled", "requestId", id)
+}
+
+fn told(method: &str, name: &str, id: &[u8]) -> Bytes {
+    let head = format!(r#"{{"jsonrpc":"2.0","method":"{method}","params":{{"{name}":"#);
+    [head.as_bytes(), id, b"}}"].concat().into()
+}
+
 /// The acknowledgement of `subscriptions/listen`: all is agreed to that a server may know.
 pub(super) fn acknowledgement(listen: &Call) -> Option<Bytes> {
     let id = listen.message.id()?;
@@ -189,92 +239,4 @@ fn on_subscription(method: &str, params: &str, id: &[u8]) -> Bytes {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::Value;
-
-    fn value(text: &[u8]) -> Value {
-        serde_json::from_slice(text).unwrap()
-    }
-
-    fn initialize_of(version: &str, seen: Option<&[u8]>) -> Value {
-        let text = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize",
-            "params": {"protocolVersion": version}});
-        value(&initialize(&Message::read(text.to_string().into()).unwrap(), seen))
-    }
-
-    #[test]
-    fn a_stand_in_speaks_the_clients_version_if_it_knows_it() {
-        for (asked, answered) in
-            [("2025-03-26", "2025-03-26"), ("2025-11-25", "2025-11-25"), ("1999-01-01", LATEST)]
-        {
-            let result = initialize_of(asked, None);
-            assert_eq!(result["protocolVersion"], answered);
-            assert_eq!(result["capabilities"]["resources"], json!({"listChanged": true}));
-            assert_eq!(result["serverInfo"]["name"], "keyferry");
-        }
-    }
-
-    #[test]
-    fn what_was_last_seen_keeps_all_but_what_this_client_cannot_take() {
-        let seen = br#"{"protocolVersion":"2025-06-18","x":1e400,"capabilities":{"tools":{}}}"#;
-        let text = initialize(
-            &Message::read(r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25"}}"#.into()).unwrap(),
-            Some(seen),
-        );
-        let kept = br#"{"protocolVersion":"2025-06-18","x":1e400,"capabilities":{"tools":{"listChanged":true}}}"#;
-        assert_eq!(text, kept);
-        let seen = br#"{"protocolVersion":"2025-06-18","capabilities":{}}"#;
-        assert_eq!(initialize_of("2025-03-26", Some(seen))["protocolVersion"], "2025-03-26");
-    }
-
-    #[test]
-    fn modern_results_have_what_their_revision_requires() {
-        for result in [
-            discover(Some("2027-01-01"), None),
-            discover(
-                None,
-                Some(
-                    br#"{"supportedVersions":["2026-07-28"],"ttlMs":60000,"cacheScope":"public"}"#,
-                ),
-            ),
-            sign_in_list("https://h/mcp", Era::Modern),
-            empty_list(List::Templates, Era::Modern),
-        ] {
-            let result = value(&result);
-            assert_eq!(result["resultType"], "complete");
-            assert_eq!(result["ttlMs"], 0);
-            assert_eq!(result["cacheScope"], "private");
-        }
-        let made = value(&discover(Some("2027-01-01"), None));
-        assert_eq!(made["supportedVersions"], json!(["2027-01-01"]));
-        assert_eq!(made["_meta"]["io.modelcontextprotocol/serverInfo"]["name"], "keyferry");
-        assert_eq!(
-            value(&empty_list(List::Templates, Era::Legacy)),
-            json!({"resourceTemplates": []})
-        );
-    }
-
-    #[test]
-    fn members_are_put_into_any_object() {
-        assert_eq!(with_member(b" { }", "a", b"1"), b" {\"a\":1 }");
-        assert_eq!(with_member(b"{\"b\":2}", "a", b"1"), b"{\"a\":1,\"b\":2}");
-        assert_eq!(with_member(b"{\"a\" : 2}", "a", b"1"), b"{\"a\" : 1}");
-    }
-
-    #[test]
-    fn a_subscription_is_acknowledged_under_the_clients_own_id() {
-        let text = r#"{"jsonrpc":"2.0","id":"s\u0061","method":"subscriptions/listen","params":{"notifications":{"toolsListChanged":true,"promptsListChanged":false,"resourceSubscriptions":["a"],"x":1}}}"#;
-        let listen = Call::read(Message::read(text.into()).unwrap()).unwrap();
-        let said = value(&acknowledgement(&listen).unwrap());
-        assert_eq!(said["method"], "notifications/subscriptions/acknowledged");
-        let agreed = json!({"toolsListChanged": true, "resourceSubscriptions": ["a"]});
-        assert_eq!(said["params"]["notifications"], agreed);
-        assert_eq!(said["params"]["_meta"][SUBSCRIPTION], "sa");
-        let changes = changes(&listen);
-        assert_eq!(changes.len(), 1);
-        let change = value(&changes[0]);
-        assert_eq!(change["method"], "notifications/tools/list_changed");
-        assert_eq!(change["params"]["_meta"][SUBSCRIPTION], "sa");
-    }
-}
+mod tests;

@@ -8,6 +8,7 @@ use crate::jsonrpc::BridgeError;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// Pauses between attempts to reach the remote after a sign-in.
 const PAUSES: [Duration; 3] =
@@ -27,7 +28,7 @@ impl Bridge {
             Ok(sign_in) => sign_in,
             Err(need) => self.authorization.signing_in().ok_or(need)?,
         };
-        self.stand_in.hold_lists();
+        self.stand_in.hold_lists(Instant::now());
         self.watch(&sign_in);
         Ok(sign_in)
     }
@@ -42,6 +43,7 @@ impl Bridge {
             loop {
                 let outcome = sign_in.finished().await;
                 bridge.stand_in.release_lists();
+                bridge.end_elicitation().await;
                 bridge.stand_in.watched.store(false, Ordering::Relaxed);
                 match outcome {
                     Ok(()) => bridge.signed_in().await,
@@ -98,7 +100,7 @@ impl Bridge {
     /// if it ended well.
     pub(super) async fn hold(self: &Arc<Self>, list: List, need: &Need) -> bool {
         let Ok(mut sign_in) = self.begin_sign_in(need, Cause::Notice) else { return false };
-        let until = self.stand_in.held_until(list);
+        let until = self.stand_in.held_until(list, Instant::now());
         matches!(tokio::time::timeout_at(until, sign_in.finished()).await, Ok(Ok(())))
     }
 
@@ -113,7 +115,7 @@ impl Bridge {
         let Some(link) = link else {
             return BridgeError::new(SIGN_IN_NEEDED, message).with_hint(need.hint.clone());
         };
-        message.push_str(&format!("; to sign in, {}, then try again", way(link)));
+        message.push_str(&format!("; {}, then try again: {}", way(link), link.url));
         let mut error = BridgeError::new(SIGN_IN_NEEDED, message)
             .with_hint("open the link to sign in, then try again");
         error.url = Some(link.url.clone());
@@ -135,10 +137,10 @@ impl Bridge {
     }
 }
 
-/// What a person does with the link, as a clause.
+/// What a person does with the link that follows.
 pub(super) fn way(link: &Link) -> String {
     match &link.user_code {
-        None => format!("open {}", link.url),
-        Some(code) => format!("open {} and enter the code {code}", link.url),
+        None => "open this link to sign in".to_owned(),
+        Some(code) => format!("open this link to sign in with the code {code}"),
     }
 }

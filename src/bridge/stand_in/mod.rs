@@ -4,10 +4,13 @@
 
 mod answers;
 mod asking;
+mod elicitation;
 mod live;
 mod respond;
+mod retried;
 mod told;
 mod tool;
+mod waiting;
 
 pub(super) use respond::Next;
 pub(super) use told::{Lacks, Told};
@@ -15,6 +18,7 @@ pub(super) use told::{Lacks, Told};
 use super::call::Call;
 use super::era::Era;
 use crate::authorization::{Credential, Need};
+use elicitation::Elicitation;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -113,10 +117,12 @@ pub(super) struct StandIn {
     assumed_modern: AtomicBool,
     /// The remote answered a modern request with success.
     confirmed_modern: AtomicBool,
+    /// A modern client was asked to open the link.
+    elicited: AtomicBool,
     /// A task waits for the end of the sign-in.
     watched: AtomicBool,
-    /// Changes when the remote takes a credential after a person was needed.
-    accepted: watch::Sender<()>,
+    /// How often a person was needed and then was not any more.
+    accepted: watch::Sender<usize>,
 }
 
 #[derive(Default)]
@@ -131,6 +137,8 @@ struct State {
     /// Lists are held until then for the sign-in that runs.
     lists_until: Option<Instant>,
     tools_held: bool,
+    /// What a legacy client is asked.
+    elicitation: Option<Elicitation>,
 }
 
 impl Default for StandIn {
@@ -140,8 +148,9 @@ impl Default for StandIn {
             needed: AtomicBool::default(),
             assumed_modern: AtomicBool::default(),
             confirmed_modern: AtomicBool::default(),
+            elicited: AtomicBool::default(),
             watched: AtomicBool::default(),
-            accepted: watch::channel(()).0,
+            accepted: watch::channel(0).0,
         }
     }
 }
@@ -180,12 +189,17 @@ impl StandIn {
         let mut state = self.lock();
         (state.need, state.refused, state.lists_until) = (None, None, None);
         drop(state);
-        self.accepted.send_replace(());
+        self.accepted.send_modify(|times| *times += 1);
     }
 
     /// Resolves, once, whenever a person was needed and is not any more.
-    pub(super) fn acceptance(&self) -> watch::Receiver<()> {
+    pub(super) fn acceptance(&self) -> watch::Receiver<usize> {
         self.accepted.subscribe()
+    }
+
+    /// How often that was so far.
+    pub(super) fn acceptances(&self) -> usize {
+        *self.accepted.borrow()
     }
 
     /// The client begins anew.
@@ -218,8 +232,8 @@ impl StandIn {
     }
 
     /// A sign-in runs: lists are held for a while from now, unless they were already.
-    fn hold_lists(&self) {
-        self.lock().lists_until.get_or_insert_with(|| Instant::now() + LISTS);
+    fn hold_lists(&self, now: Instant) {
+        self.lock().lists_until.get_or_insert(now + LISTS);
     }
 
     fn release_lists(&self) {
@@ -227,9 +241,8 @@ impl StandIn {
     }
 
     /// Until when this list may wait: the first list of tools has its own five seconds.
-    fn held_until(&self, list: List) -> Instant {
+    fn held_until(&self, list: List, now: Instant) -> Instant {
         let mut state = self.lock();
-        let now = Instant::now();
         let until = if list == List::Tools && !std::mem::replace(&mut state.tools_held, true) {
             now + LISTS
         } else {
@@ -241,5 +254,33 @@ impl StandIn {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_first_list_of_tools_is_held_when_the_window_is_over() {
+        let stand_in = StandIn::default();
+        let now = Instant::now();
+        stand_in.hold_lists(now);
+        assert_eq!(stand_in.held_until(List::Prompts, now), now + LISTS);
+        let later = now + LISTS * 2;
+        stand_in.hold_lists(later);
+        assert_eq!(stand_in.held_until(List::Prompts, later), now + LISTS);
+        assert_eq!(stand_in.held_until(List::Tools, later), later + LISTS);
+        assert_eq!(stand_in.held_until(List::Resources, later), later + LISTS);
+        assert_eq!(stand_in.held_until(List::Tools, later + LISTS * 2), later + LISTS);
+    }
+
+    #[test]
+    fn lists_that_did_not_come_from_the_remote_are_announced_once_each() {
+        let stand_in = StandIn::default();
+        stand_in.show(List::Tools, Shown::Live);
+        stand_in.show(List::Resources, Shown::StandIn);
+        stand_in.show(List::Templates, Shown::StandIn);
+        assert_eq!(stand_in.stale(), ["notifications/resources/list_changed"]);
     }
 }

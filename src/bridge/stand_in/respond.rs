@@ -3,15 +3,16 @@
 use super::answers;
 use super::{List, Shown, Wants};
 use crate::authorization::{Cause, Need};
-use crate::bridge::attempts::Tries;
 use crate::bridge::era::Era;
 use crate::bridge::exchange::Exchange;
 use crate::bridge::pending::Ticket;
 use crate::bridge::refusal::Failure;
 use crate::bridge::session::Snapshot;
+use crate::bridge::tries::Tries;
 use crate::jsonrpc::Message;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// How long a log level waits for a handshake with the remote that is under way.
 const LEVEL: Duration = Duration::from_secs(5);
@@ -60,6 +61,7 @@ impl Exchange {
     pub(in super::super) async fn instead(
         &self,
         session: &Snapshot,
+        tries: &mut Tries,
     ) -> Result<Option<Next>, Failure> {
         let [ticket] = &self.tickets[..] else { return Ok(None) };
         if !session.is_stand_in() {
@@ -81,32 +83,19 @@ impl Exchange {
                     return self.answer(ticket, b"{}").await.map(Some);
                 }
             }
-            Wants::List(_) => {
+            wants => {
+                let list = matches!(wants, Wants::List(_));
+                let until =
+                    if list { Instant::now() + LIST } else { tries.until(bridge.auth_timeout) };
                 let recovery = bridge.recover(session.epoch);
-                let in_time = tokio::time::timeout(LIST, recovery).await;
-                in_time.unwrap_or_else(|_| Err(Failure::Person(Box::new(bridge.late()))))?;
+                match tokio::time::timeout_at(until, recovery).await {
+                    Ok(outcome) => outcome?,
+                    Err(_) if list => return Err(Failure::Person(Box::new(bridge.late()))),
+                    Err(_) => return Err(bridge.sign_in_needed(&bridge.late(), None).into()),
+                }
             }
-            _ => bridge.recover(session.epoch).await?,
         }
         Ok(Some(Next::SendAgain))
-    }
-
-    /// Waits for the sign-in.
-    async fn wait(&self, need: &Need, tries: &mut Tries) -> Result<Next, Failure> {
-        let bridge = &self.bridge;
-        if !tries.may_wait() {
-            return Err(bridge.sign_in_needed(need, None).into());
-        }
-        let begun = bridge.begin_sign_in(need, Cause::Call);
-        let mut sign_in = begun.map_err(|need| bridge.sign_in_needed(&need, None))?;
-        match tokio::time::timeout(bridge.auth_timeout, sign_in.finished()).await {
-            Ok(Ok(())) => {
-                tries.begin_again();
-                Ok(Next::SendAgain)
-            }
-            Ok(Err(error)) => Err(bridge.unauthorized(&error).into()),
-            Err(_) => Err(bridge.sign_in_needed(need, sign_in.link().as_ref()).into()),
-        }
     }
 
     async fn answer_handshake(&self, ticket: &Ticket) -> Result<Next, Failure> {

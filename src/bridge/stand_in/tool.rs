@@ -57,8 +57,10 @@ impl Exchange {
                 let mut sign_in = begun.map_err(|need| bridge.sign_in_needed(&need, None))?;
                 match tokio::time::timeout(LINK, sign_in.link_known()).await {
                     Ok(Some(link)) => format!(
-                        "To sign in to {remote}, {}. The tools appear when that is done.",
-                        way(&link)
+                        "Nobody is signed in to {remote} yet: {}, the tools appear when that is \
+                         done.\n{}",
+                        way(&link),
+                        link.url
                     ),
                     // Over before there was one.
                     Ok(None) => match sign_in.finished().await {

@@ -1,7 +1,9 @@
 //! `keyferry login` with OAuth: in the browser, or with a code.
 
 use super::{authorization, endpoint, report};
-use crate::authorization::{Authorization, Cause, Kind, Origin, Plan, Remote, SignIn};
+use crate::authorization::{
+    Authorization, AuthorizationError, Cause, Kind, Origin, Plan, Remote, SignIn,
+};
 use crate::cli::LoginArgs;
 use crate::commands::{ask, must_last, say, verify};
 use crate::config;
@@ -37,7 +39,8 @@ pub(super) async fn login(
         return Ok(());
     }
     sign_in(args, &authorization).await?;
-    say(&format!("signed in to {}", whom(&remote)));
+    let identity = authorization.identity().map(|who| format!(" as {who}"));
+    say(&format!("signed in to {}{}", whom(&remote), identity.unwrap_or_default()));
     if !args.no_verify {
         let verified = verify::verify(&endpoint(args, &remote), &authorization).await;
         report(&verified.map_err(stored_all_the_same)?, &remote, Kind::OAuth);
@@ -57,7 +60,7 @@ async fn is_signed_in(args: &LoginArgs, authorization: &Authorization) -> Result
     match authorization.credential().await {
         Ok(credential) if credential.origin == Origin::Token => {}
         Ok(_) => return Ok(false),
-        Err(crate::authorization::AuthorizationError::Person(_)) => return Ok(false),
+        Err(AuthorizationError::Person(_)) => return Ok(false),
         Err(error) => return Err(error.into()),
     }
     if args.no_verify {

@@ -114,7 +114,8 @@ fn a_code_of_one_server_is_never_shown_to_another() {
     });
     honest.preregister(client, None, "none", &["http://localhost/oauth/callback"]);
     scene.auth.preregister(client, None, "none", &["http://localhost/oauth/callback"]);
-    let (bridge, link) = at_the_door(&scene, &["--client-id", client]);
+    let (bridge, link) =
+        at_the_door(&scene, &["--client-id", client, "--callback-port", &web::free_port()]);
     assert!(link.starts_with(&honest.origin()), "{link}");
     let page = web::get(&callback_of(&link));
     assert_eq!(page.status, 400, "{}", page.body);

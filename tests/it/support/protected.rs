@@ -1,5 +1,4 @@
-//! A remote behind a key, refusing as real ones do. It has nothing to discover
-//! and fails the test that looks for it.
+//! A remote behind a key, refusing as real ones do. It has nothing to discover.
 
 use super::http::{Request, Wire};
 use super::legacy::{Legacy, Sessions};
@@ -47,7 +46,11 @@ pub(crate) fn protected(header: &'static str, values: &[&str], refusal: Refusal)
     let values: Vec<String> = values.iter().map(|value| (*value).to_owned()).collect();
     let legacy = Legacy::new().sessions(&Sessions::default()).into_handler();
     Server::start(move |request, wire| {
-        assert_eq!(request.target, "/mcp", "only the MCP URL is asked");
+        if request.target != "/mcp" {
+            // Where to sign in: nowhere.
+            assert!(request.header(header).is_none(), "the key is for the MCP URL only");
+            return wire.status(404);
+        }
         let sent = request.header(header).unwrap_or_default();
         if values.iter().any(|value| value == sent) {
             legacy(request, wire);

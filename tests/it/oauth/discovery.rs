@@ -158,9 +158,7 @@ fn without_resource_metadata_the_remotes_origin_is_asked() {
         let mut bridge = home.launch(&url).start().ready_as("2025-03-26");
         live_as(&mut bridge, "ada");
         for path in ["/register", "/authorize", "/token"] {
-            // Whether a server that publishes nothing registers clients is found out first.
-            let expected = 1 + usize::from(default_endpoints && path == "/register");
-            assert_eq!(auth.asked(path).len(), expected, "{path}: {:?}", targets(&auth));
+            assert_eq!(auth.asked(path).len(), 1, "{path}: {:?}", targets(&auth));
         }
         assert_eq!(auth.asked("/token")[0].param("resource"), Some(url.as_str()));
         assert!(!auth.asked("/.well-known/oauth-authorization-server").is_empty());

@@ -27,7 +27,7 @@ fn what_a_shell_could_read_something_into_is_encoded_in_the_link() {
             script.metadata = vec![("authorization_endpoint", json!(endpoint))];
         });
         let scene = Scene::of(auth, Browser::new());
-        let mut bridge = scene.launch().args(&["--auth-timeout", "1"]).start().ready();
+        let mut bridge = scene.launch().args(&["--auth-timeout", "0.3"]).start().ready();
         bridge.call("1");
         let error = bridge.own_error("1", &[-31001]);
         let Some(link) = error["data"]["url"].as_str() else {

@@ -252,8 +252,8 @@ impl Desk {
     /// Whether there are tokens by now that end the need.
     async fn is_met(&self, need: &Need) -> Result<bool, AuthorizationError> {
         let Some(record) = self.tokens.load().await? else { return Ok(false) };
-        let refused = need.refused.as_ref();
-        Ok(!refused.is_some_and(|refused| record.carries(Some(refused)))
+        let refused = need.refused.as_deref();
+        Ok(!record.carries(refused)
             && record.is_usable((self.tokens.now)())
             && need.step_up.as_deref().is_none_or(|scope| record.asked_for(scope)))
     }

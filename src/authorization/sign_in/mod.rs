@@ -49,7 +49,7 @@ pub struct Need {
     /// How the remote asked for a credential.
     pub(super) challenge: Option<Box<Challenge>>,
     /// The token that is of no use any more: another one ends the need.
-    pub(super) refused: Option<Secret<String>>,
+    pub(super) refused: Option<Box<Secret<String>>>,
     /// Scopes that are needed on top (MCP authorization, "Step-Up Authorization Flow").
     pub(super) step_up: Option<Box<str>>,
     /// Signing in would only fail again: something has to be put right first.

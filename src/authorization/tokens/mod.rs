@@ -135,7 +135,7 @@ impl Tokens {
             message: why,
             hint: self.remote.login_command(None),
             challenge: None,
-            refused,
+            refused: refused.map(Box::new),
             step_up: None,
             hopeless: false,
             since: Instant::now(),

@@ -127,6 +127,8 @@ pub struct Authorization {
     current: Arc<Mutex<Option<Arc<Credential>>>>,
     tokens: Arc<Tokens>,
     desk: Arc<Desk>,
+    /// Held while what was seen is written: two writes at once would lose one.
+    seeing: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Authorization {
@@ -150,7 +152,7 @@ impl Authorization {
         ));
         let current = Arc::default();
         let desk = Arc::new(Desk::new(tokens.clone(), sign_in, Arc::clone(&current)));
-        Self { vault, remote, plan, redactor, deadline, current, tokens, desk }
+        Self { vault, remote, plan, redactor, deadline, current, tokens, desk, seeing: Arc::default() }
     }
 
     pub fn remote(&self) -> &Remote {

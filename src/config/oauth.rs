@@ -1,5 +1,6 @@
 //! The flags of the sign-in with OAuth.
 
+use super::headers::with_variables;
 use super::read;
 use crate::authorization::OAuthPlan;
 use crate::cli::{OAuthArgs, WithArg};
@@ -94,7 +95,12 @@ fn client(
     let Some(text) = &args.static_oauth_client_info else {
         return Ok((args.client_id.clone(), secret.cloned()));
     };
-    let info = object(text, FLAG)?;
+    let mut info = object(text, FLAG)?;
+    for value in info.values_mut() {
+        if let Value::String(text) = value {
+            *text = with_variables(text, FLAG)?;
+        }
+    }
     let member = |name: &str| info.get(name).and_then(Value::as_str).map(str::to_owned);
     let Some(id) = member("client_id") else {
         return Err(usage(format!("{FLAG} has no client_id")));
@@ -102,7 +108,7 @@ fn client(
     let literal = member("client_secret").map(Secret::new);
     if let Some(literal) = &literal {
         redactor.learn(literal.expose());
-        if !text.starts_with('@') {
+        if !text.starts_with('@') && text.contains(literal.expose().as_str()) {
             tracing::warn!(
                 "{FLAG} holds a secret that every process can read; teach it instead: keyferry login <URL> --client-id ID --client-secret"
             );

@@ -34,7 +34,7 @@ pub struct Web {
     remote: Url,
     allow_http: bool,
     /// Hosts that the person named: they may be anywhere.
-    named: Vec<String>,
+    named: Mutex<Vec<String>>,
     /// For http and https on this machine, and for all else.
     clients: [ClientCell; 3],
     policy: AddressPolicy,
@@ -91,7 +91,21 @@ impl Web {
         };
         let clients = [cell(false, true), cell(true, true), cell(true, false)];
         let (patience, reach, cache) = (PATIENCE, Mutex::default(), Cache::default());
+        let named = Mutex::new(named);
         Self { remote, allow_http, named, clients, policy, patience, reach, cache }
+    }
+
+    /// The person named this URL: its host may be anywhere.
+    pub fn name(&self, url: &str) {
+        let host = Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned));
+        if let Some(host) = host.filter(|host| !self.is_named(host)) {
+            self.named.lock().unwrap_or_else(PoisonError::into_inner).push(host);
+        }
+    }
+
+    fn is_named(&self, host: &str) -> bool {
+        let named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+        named.iter().any(|named| named == host)
     }
 
     /// GETs a document; a few redirects on the same origin are followed.
@@ -185,7 +199,7 @@ impl Web {
         let Some(name) = parsed.host_str() else {
             return Err(refused(shown, "its URL has no host"));
         };
-        if parsed.origin() == self.remote.origin() || self.named.iter().any(|named| named == name) {
+        if parsed.origin() == self.remote.origin() || self.is_named(name) {
             return Ok(parsed);
         }
         let reach = self.reach().await;

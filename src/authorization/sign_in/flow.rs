@@ -172,8 +172,7 @@ impl Desk {
         let _busy = self.tokens.keep_busy().await;
         let _lock = self.tokens.lock().await?;
         if let Err(error) = self.tokens.store(record).await {
-            tracing::error!("the sign-in is in memory only, as it cannot be written: {error}");
-            self.tokens.hold(record);
+            self.tokens.hold(record, &error);
         }
         Ok(())
     }

@@ -21,6 +21,10 @@ use tokio::sync::{Mutex, RwLock};
 /// How long another process may hold the tokens: its own refresh is bounded.
 const LOCK: Duration = Duration::from_secs(30);
 
+/// Between two attempts to write what could not be written.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
 /// What it takes to read, renew and keep the tokens of one account at one remote.
 pub(super) struct Tokens {
     pub(super) vault: Vault,
@@ -45,8 +49,6 @@ struct Held {
     /// Not before this time (seconds since 1970) is a refresh tried again that failed while
     /// the token before was still valid.
     not_before: u64,
-    /// Could not be written: to be written as soon as that is possible.
-    unwritten: bool,
 }
 
 impl Tokens {
@@ -96,6 +98,9 @@ impl Tokens {
         for secret in record.secrets() {
             self.redactor.learn(secret.expose());
         }
+        for named in [&record.plan.issuer, &record.plan.token_endpoint].into_iter().flatten() {
+            self.web.name(named);
+        }
         Ok(Some(record))
     }
 
@@ -108,10 +113,29 @@ impl Tokens {
         self.vault.write(&self.remote.record(), header, &record.payload(), self.deadline).await
     }
 
-    /// Keeps new tokens that cannot be written, for this process.
-    pub(super) fn hold(&self, record: &TokenRecord) {
+    /// New tokens could not be written: they are kept for this process, and written as soon as
+    /// that can be done.
+    pub(super) fn hold(self: &Arc<Self>, record: &TokenRecord, error: &VaultError) {
+        tracing::error!(
+            "the new tokens for {} are in memory only, as they cannot be written: {error}",
+            self.remote
+        );
         let header = record.header(&self.remote, (self.now)());
         self.vault.hold_in_memory(&self.remote.record(), header, &record.payload());
+        let tokens = self.clone();
+        tokio::spawn(async move {
+            let mut pause = FIRST_PAUSE;
+            loop {
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+                let Ok(_lock) = tokens.lock().await else { continue };
+                let key = tokens.remote.record();
+                if tokens.vault.write_held(&key, tokens.deadline).await.is_ok() {
+                    tracing::info!("the tokens for {} are on disk now", tokens.remote);
+                    return;
+                }
+            }
+        });
     }
 
     /// Waits for its turn among the processes that change these tokens.

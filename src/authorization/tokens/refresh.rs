@@ -36,7 +36,7 @@ impl Tokens {
     }
 
     async fn renew_alone(
-        &self,
+        self: &Arc<Self>,
         held: &mut Held,
         refused: Option<&Secret<String>>,
     ) -> Result<TokenRecord, AuthorizationError> {
@@ -73,7 +73,7 @@ impl Tokens {
     }
 
     async fn renew_locked(
-        &self,
+        self: &Arc<Self>,
         held: &mut Held,
         record: TokenRecord,
         refused: Option<&Secret<String>>,
@@ -86,7 +86,7 @@ impl Tokens {
         match self.ask(&record, &refresh_token).await {
             Ok(set) => {
                 let fresh = renewed(record, set, (self.now)());
-                self.keep(held, reservation, &fresh).await;
+                self.keep(reservation, &fresh).await;
                 held.not_before = 0;
                 tracing::debug!(expires_at = fresh.expires_at, "renewed the token");
                 drop(busy);
@@ -94,7 +94,7 @@ impl Tokens {
             }
             Err(error) => {
                 let spent = record.carries(refused);
-                let failed = self.not_renewed(held, &record, reservation, error).await;
+                let failed = self.not_renewed(&record, reservation, error).await;
                 // What the remote has not refused is used to its end.
                 let now = (self.now)();
                 let good = record.expiry(now).is_some_and(|expiry| expiry.is_valid(now));
@@ -129,28 +129,20 @@ impl Tokens {
     }
 
     /// Persists before use; what cannot be written is held and written later.
-    async fn keep(&self, held: &mut Held, reservation: Reservation, fresh: &TokenRecord) {
+    async fn keep(self: &Arc<Self>, reservation: Reservation, fresh: &TokenRecord) {
         for secret in fresh.secrets() {
             self.redactor.learn(secret.expose());
         }
         let header = fresh.header(&self.remote, (self.now)());
-        let payload = fresh.payload();
-        let key = self.remote.record();
-        let written =
-            self.vault.write_reserved(reservation, header.clone(), &payload, self.deadline).await;
-        held.unwritten = written.is_err();
+        let (payload, deadline) = (fresh.payload(), self.deadline);
+        let written = self.vault.write_reserved(reservation, header, &payload, deadline).await;
         if let Err(error) = written {
-            tracing::error!(
-                "the new token of {} is in memory only, as it cannot be written: {error}",
-                self.remote
-            );
-            self.vault.hold_in_memory(&key, header, &payload);
+            self.hold(fresh, &error);
         }
     }
 
     async fn not_renewed(
-        &self,
-        held: &mut Held,
+        self: &Arc<Self>,
         record: &TokenRecord,
         reservation: Reservation,
         error: TokenError,
@@ -166,7 +158,7 @@ impl Tokens {
                 let next = Some(next);
                 let kept =
                     TokenRecord { refresh_token: next, access_token: None, ..record.clone() };
-                self.keep(held, reservation, &kept).await;
+                self.keep(reservation, &kept).await;
                 AuthorizationError::Unavailable { message: failed(why) }
             }
             TokenError::Refused(response) => {
@@ -176,8 +168,7 @@ impl Tokens {
                     return self.client_refused(record, &response.told());
                 }
                 // Marked, not deleted: what it says of the sign-in serves the next one.
-                self.keep(held, reservation, &TokenRecord { refused: true, ..record.clone() })
-                    .await;
+                self.keep(reservation, &TokenRecord { refused: true, ..record.clone() }).await;
                 self.over(record)
             }
             TokenError::Unavailable(_) | TokenError::Lost(_) | TokenError::Malformed { .. } => {

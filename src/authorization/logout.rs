@@ -1,6 +1,7 @@
 //! The end of a sign-in: revoked where that is possible, then forgotten.
 
 use super::sign_in::dismiss;
+use super::tokens::TokenRecord;
 use super::{Authorization, AuthorizationError};
 use crate::oauth::revocation::{TokenKind, revoke};
 use crate::vault::{RecordKey, VaultError};
@@ -79,16 +80,15 @@ impl Authorization {
                 }
             }
         };
-        if self.is_last(&record.issuer, &record.client.id)
-            && dismiss(&self.tokens.web, &record.client).await
-        {
+        if self.is_last(&record) && dismiss(&self.tokens.web, &record.client).await {
             told.push_str("; the client is unregistered there");
         }
         told
     }
 
     /// Whether no other record uses this client; then its registration is forgotten here.
-    fn is_last(&self, issuer: &str, client_id: &str) -> bool {
+    fn is_last(&self, record: &TokenRecord) -> bool {
+        let (issuer, client_id) = (record.issuer.as_str(), record.client.id.as_str());
         let Ok(headers) = self.vault.list() else { return false };
         let own = self.remote.to_string();
         let used = headers.iter().any(|header| {
@@ -101,7 +101,7 @@ impl Authorization {
         if used {
             return false;
         }
-        let _ = self.vault.remove(&RecordKey::Registration { issuer: issuer.to_owned() });
+        let _ = self.vault.remove(&record.plan.registration_key(issuer));
         true
     }
 }

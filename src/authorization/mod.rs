@@ -152,7 +152,17 @@ impl Authorization {
         ));
         let current = Arc::default();
         let desk = Arc::new(Desk::new(tokens.clone(), sign_in, Arc::clone(&current)));
-        Self { vault, remote, plan, redactor, deadline, current, tokens, desk, seeing: Arc::default() }
+        Self {
+            vault,
+            remote,
+            plan,
+            redactor,
+            deadline,
+            current,
+            tokens,
+            desk,
+            seeing: Arc::default(),
+        }
     }
 
     pub fn remote(&self) -> &Remote {

@@ -2,6 +2,7 @@
 //! which win.
 
 use crate::secret::Secret;
+use crate::vault::RecordKey;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -37,6 +38,15 @@ pub struct OAuthPlan {
 }
 
 impl OAuthPlan {
+    /// Where the client is kept that is registered at `issuer`: the person may want something
+    /// else of another registration.
+    pub(super) fn registration_key(&self, issuer: &str) -> RecordKey {
+        let wanted = self.registration.as_ref();
+        let wanted = wanted.and_then(|wanted| serde_json::to_string(wanted).ok());
+        let wanted = wanted.map(|wanted| format!(" {wanted}")).unwrap_or_default();
+        RecordKey::Registration { issuer: format!("{issuer}{wanted}") }
+    }
+
     /// These flags over what was taught before.
     #[must_use]
     pub(super) fn over(self, taught: Self) -> Self {

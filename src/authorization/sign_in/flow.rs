@@ -100,7 +100,7 @@ impl Desk {
                 Ok(granted) => return self.complete(errand, granted).await,
                 // The server has forgotten the client: once more, with a new one.
                 Err(trouble) if trouble.client_forgotten && !again => {
-                    self.forget_client(&errand.found.server.issuer).await;
+                    self.forget_client(&errand.found.server.issuer, &errand.plan).await;
                     again = true;
                 }
                 Err(trouble) => {

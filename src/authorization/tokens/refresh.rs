@@ -7,7 +7,7 @@ use crate::oauth::client::ClientOrigin;
 use crate::oauth::token::refresh;
 use crate::oauth::{TokenError, TokenSet};
 use crate::secret::Secret;
-use crate::vault::{RecordKey, Reservation};
+use crate::vault::Reservation;
 use std::sync::Arc;
 
 /// Seconds between two attempts at a refresh while the token is still valid.
@@ -183,8 +183,7 @@ impl Tokens {
     /// named is theirs to put right.
     fn client_refused(&self, record: &TokenRecord, said: &str) -> AuthorizationError {
         if record.client.origin == ClientOrigin::Dynamic {
-            let issuer = record.issuer.clone();
-            let _ = self.vault.remove(&RecordKey::Registration { issuer });
+            let _ = self.vault.remove(&record.plan.registration_key(&record.issuer));
             return self.over(record);
         }
         let (id, issuer) = (&record.client.id, &record.issuer);

@@ -42,8 +42,12 @@ impl Desk {
         self.tokens.redactor.learn(request.verifier.expose());
         let page = check(&request.url, self.settings.allow_http)
             .map_err(|error| self.failed(&format!("the sign-in page: {error}")))?;
-        let mut serving = self.serve(listener, errand, &request);
-        self.announce(progress, Link { url: page.as_str().to_owned(), user_code: None }).await;
+        let mut serving = self.serve(listener, errand, &request, progress.clone());
+        self.announce(
+            progress,
+            Link { url: page.as_str().to_owned(), user_code: None, note: None },
+        )
+        .await;
         self.show(&page);
         let (response, tab) = self.answered(&mut serving, &request, &page, &client, pasted).await?;
         tracing::debug!("the browser came back");
@@ -92,6 +96,7 @@ impl Desk {
         listener: Listener,
         errand: &Errand,
         request: &Arc<AuthorizationRequest>,
+        progress: watch::Sender<Progress>,
     ) -> Serving {
         let account = self.tokens.remote.account();
         let awaited = Awaited {
@@ -104,7 +109,12 @@ impl Desk {
         listener.serve(awaited, move |response| match request.check(response.iss.as_deref()) {
             Ok(()) => Verdict::Take,
             Err(error) => {
-                tracing::warn!("an answer in the browser is left out: {error}");
+                tracing::warn!("an answer in the browser is turned away: {error}");
+                progress.send_modify(|now| {
+                    if let Some(link) = &mut now.link {
+                        link.note = Some(format!("an answer was turned away: {error}"));
+                    }
+                });
                 Verdict::Reject
             }
         })

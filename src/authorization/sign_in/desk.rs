@@ -275,7 +275,7 @@ impl Desk {
         let text = String::from_utf8(found.payload.expose().clone()).ok()?;
         let (url, code) = text.split_once('\n')?;
         let user_code = (!code.is_empty()).then(|| code.to_owned());
-        Some(Link { url: url.to_owned(), user_code })
+        Some(Link { url: url.to_owned(), user_code, note: None })
     }
 
     /// What was found for the same challenge a moment ago; forgotten when a sign-in ends.

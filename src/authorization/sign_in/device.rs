@@ -46,8 +46,11 @@ impl Desk {
             page.as_str(),
             large(&code)
         ));
-        self.announce(progress, Link { url: page.as_str().to_owned(), user_code: Some(code) })
-            .await;
+        self.announce(
+            progress,
+            Link { url: page.as_str().to_owned(), user_code: Some(code), note: None },
+        )
+        .await;
         let token_endpoint = server.token_endpoint.as_deref().unwrap_or_default();
         let set = poll(web, token_endpoint, &client, &device, resource).await;
         let set = set.map_err(|error| self.no_device(&server.issuer, &client, &error))?;

@@ -17,6 +17,8 @@ use tokio::sync::{mpsc, watch};
 
 /// How long finding out who signed in may hold up everything else.
 const IDENTITY: Duration = Duration::from_secs(3);
+/// Between the server and the cause.
+pub(super) const FAILED: &str = " failed: ";
 /// Harmless wherever it is let through.
 const PROBE: &[u8] = br#"{"jsonrpc":"2.0","id":0,"method":"ping"}"#;
 
@@ -227,7 +229,13 @@ impl Desk {
             AuthorizationError::SignInNeeded { hint, .. } => format!("Next: {hint}"),
             _ => "Try again from your MCP client.".to_owned(),
         };
-        Outcome::Failed { cause: self.tokens.redactor.clean(&error.to_string()), advice }
+        let text = self.tokens.redactor.clean(&error.to_string());
+        // The page names the server by itself.
+        let why = text.split_once(FAILED).map_or(&*text, |(_, why)| why);
+        let mut letters = why.chars();
+        let first = letters.next().map(|first| first.to_uppercase().to_string());
+        let cause = first.unwrap_or_default() + letters.as_str();
+        Outcome::Failed { cause, advice }
     }
 
     /// A sign-in that failed for good.
@@ -239,7 +247,7 @@ impl Desk {
         let why = self.tokens.redactor.clean(why);
         Trouble {
             error: AuthorizationError::SignInNeeded {
-                message: format!("signing in to {} failed: {why}", self.tokens.whom()),
+                message: format!("signing in to {}{FAILED}{why}", self.tokens.whom()),
                 hint: hint.to_owned(),
             },
             client_forgotten: false,

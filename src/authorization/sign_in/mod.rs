@@ -85,6 +85,8 @@ pub struct Link {
     pub url: String,
     /// The code to enter there (RFC 8628), fit to show.
     pub user_code: Option<String>,
+    /// What went wrong on the way, though the sign-in goes on; fit to show.
+    pub note: Option<String>,
 }
 
 /// A sign-in that runs, or has ended. Dropping it ends nothing.

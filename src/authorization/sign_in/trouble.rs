@@ -1,6 +1,7 @@
 //! What failed in a sign-in, in words that name the server, the cause and the next step.
 
 use super::desk::Desk;
+use super::flow::FAILED;
 use crate::authorization::AuthorizationError;
 use crate::oauth::authorization_request::RequestError;
 use crate::oauth::client::ClientOrigin;
@@ -46,7 +47,7 @@ impl Desk {
 
     fn unavailable(&self, why: &str) -> AuthorizationError {
         let why = self.tokens.redactor.clean(why);
-        let message = format!("signing in to {} failed: {why}", self.tokens.whom());
+        let message = format!("signing in to {}{FAILED}{why}", self.tokens.whom());
         AuthorizationError::Unavailable { message }
     }
 

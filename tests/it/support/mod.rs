@@ -4,6 +4,8 @@ pub(crate) mod authorization_server;
 pub(crate) mod bridge;
 #[cfg(unix)]
 pub(crate) mod browser;
+#[cfg(target_os = "linux")]
+pub(crate) mod clock;
 pub(crate) mod home;
 pub(crate) mod http;
 #[cfg(target_os = "linux")]

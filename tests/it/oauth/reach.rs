@@ -1,10 +1,11 @@
 //! A remote out in the world, played by a proxy, that points at what is here.
 
-use crate::support::authorization_server::AuthorizationServer;
+use crate::support::authorization_server::{AuthorizationServer, Resource};
 use crate::support::bridge::{Bridge, initialize_params};
 use crate::support::browser::Browser;
 use crate::support::home::Home;
 use crate::support::http::{Request, Wire};
+use crate::support::legacy::{Legacy, Sessions};
 use crate::support::mcp_server::Server;
 use serde_json::json;
 
@@ -96,5 +97,48 @@ fn an_authorization_server_out_there_cannot_have_endpoints_here() {
             }
         });
         refused(bridge(&world, &browser), &browser, &inside);
+    }
+}
+
+/// The person named a server in here once: it stays theirs, for renewals and sign-ins.
+#[test]
+fn a_server_that_was_named_at_the_login_is_asked_without_being_named_again() {
+    let inside = AuthorizationServer::scripted(|script| {
+        script.lifetime = Some(1);
+        script.resource = Resource::Any;
+    });
+    let browser = Browser::following();
+    let legacy = Legacy::new().sessions(&Sessions::default()).into_handler();
+    let issuer = inside.issuer();
+    let (auth, named) = (std::sync::Arc::new(inside), issuer.clone());
+    let judge = auth.clone();
+    let world = world(move |url, request, wire| {
+        let token = request.header("authorization").unwrap_or_default();
+        if url != REMOTE {
+            let document = json!({ "resource": REMOTE, "authorization_servers": [issuer] });
+            return wire.json(document.to_string());
+        }
+        if !judge.accepts(token.trim_start_matches("Bearer ")) {
+            return unauthorized(wire, "http://mcp.example/document");
+        }
+        let mut request = request.clone();
+        request.target = "/mcp".to_owned();
+        legacy(&request, wire);
+    });
+    let proxy = format!("http://{}", world.address());
+    let home = Home::new("plaintext").with("http_proxy", &proxy);
+    let home = std::sync::Arc::new(home.with("BROWSER", &browser.command()));
+    home.run(&["login", REMOTE, "--allow-http", "--issuer", &named], "").expect(0);
+    auth.wait_expiry();
+    auth.script(|script| script.lifetime = Some(3600));
+    let refreshed = auth.refreshed();
+    for (renewals, tabs) in [(1, 1), (1, 2)] {
+        let launch = crate::support::bridge::Launch::new(home.clone(), REMOTE);
+        let mut bridge = launch.args(&["--allow-http"]).start().ready();
+        bridge.call("1");
+        bridge.result("1");
+        assert_eq!(auth.refreshed(), refreshed + renewals);
+        assert_eq!(browser.tabs().len(), tabs);
+        auth.revoke_grants();
     }
 }

@@ -48,6 +48,24 @@ fn a_token_that_is_still_good_is_used_while_the_server_is_away() {
     live_as(&mut bridge, "ada");
 }
 
+/// Every call would wait for a server that is not there.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_server_that_is_away_is_not_asked_with_every_call() {
+    let scene = Scene::new().signed_in();
+    // Inside the margin ahead of the end.
+    let clock = crate::support::clock::Clock::new();
+    clock.set(3600 - 30);
+    scene.auth.on("/token", |_, wire| wire.status(503));
+    let mut bridge = clock.rules(scene.launch()).start().ready();
+    for _ in 0..10 {
+        live_as(&mut bridge, "ada");
+    }
+    let asked = scene.auth.token_requests("refresh_token").len();
+    assert_eq!(asked, 1, "asked {asked} times");
+    assert_eq!(scene.browser.tabs().len(), 1);
+}
+
 /// A server that forgives it gives a new one; the person notices nothing.
 #[test]
 fn an_answer_lost_on_the_wire_is_asked_for_once_more() {

@@ -155,3 +155,28 @@ fn what_is_no_answer_at_all_is_an_outage() {
         assert_eq!(scene.browser.tabs().len(), 1);
     }
 }
+
+/// The record stays, and says what it is.
+#[test]
+fn a_sign_in_that_is_over_is_listed_as_one_that_needs_a_person() {
+    let scene = stale();
+    scene.auth.revoke_grants();
+    let fails = || {
+        let mut bridge = scene.launch().args(&["--sign-in", "never"]).start().ready();
+        bridge.call("1");
+        bridge.own_error("1", &[-31001]);
+    };
+    fails();
+    let list = scene.home.run(&["list"], "").expect(0);
+    assert!(list.stdout.contains("sign-in needed"), "{}", list.stdout);
+    let rows = scene.home.run(&["list", "--json"], "").expect(0).stdout;
+    let rows: serde_json::Value = serde_json::from_str(&rows).expect("JSON");
+    assert_eq!(rows[0]["issuer"], scene.auth.issuer(), "{rows}");
+    // The dead refresh token is not shown again by anyone.
+    fails();
+    assert_eq!(scene.auth.token_requests("refresh_token").len(), 1);
+    assert_eq!(scene.browser.tabs().len(), 1);
+    scene.login(&[]).expect(0);
+    let list = scene.home.run(&["list"], "").expect(0);
+    assert!(!list.stdout.contains("sign-in needed"), "{}", list.stdout);
+}

@@ -5,14 +5,26 @@ use super::live_as;
 use crate::support::authorization_server::Shape;
 use crate::support::bridge::{Bridge, Launch, initialize_params};
 use crate::support::browser::{follow, wait};
+use crate::support::home::{Done, run_to_end};
 use crate::support::scene::Scene;
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde_json::json;
+use std::path::Path;
+
+const NO_SIGNAL: &str = "trap '' XFSZ; ulimit -S -f";
+
+/// A verb that can write nothing at all.
+fn on_a_full_disk(scene: &Scene, args: &[&str]) -> Done {
+    let mut shell = scene.home.command_of(Path::new("sh"));
+    shell.args(["-c", &format!("{NO_SIGNAL} 0; exec \"$0\" \"$@\"")]);
+    shell.arg(env!("CARGO_BIN_EXE_keyferry")).args(args);
+    run_to_end(shell, b"")
+}
 
 /// A bridge that can write files of at most this many blocks of 512 bytes, until
 /// [`has_room`]. Beyond that its writes fail.
 fn cramped(launch: Launch, blocks: u32) -> Bridge {
-    launch.through(&format!("trap '' XFSZ; ulimit -S -f {blocks}")).start()
+    launch.through(&format!("{NO_SIGNAL} {blocks}")).start()
 }
 
 /// The disk has room again.
@@ -95,4 +107,17 @@ fn a_sign_in_that_cannot_be_written_is_good_for_the_process() {
     drop(bridge);
     live_as(&mut scene.bridge().ready(), "ada");
     assert_eq!(scene.auth.asked("/authorize").len(), 1);
+}
+
+/// What is printed must not be the last of its kind.
+#[test]
+fn a_token_is_not_renewed_for_printing_where_it_could_not_be_kept() {
+    let scene = Scene::scripted(|script| script.lifetime = Some(1)).signed_in();
+    scene.auth.wait_expiry();
+    scene.auth.script(|script| script.lifetime = Some(3600));
+    let before = scene.auth.refreshed();
+    let done = on_a_full_disk(&scene, &["token", &scene.url()]).expect(5);
+    assert_eq!(done.stdout, "");
+    assert_eq!(scene.auth.refreshed(), before);
+    assert!(scene.auth.accepts(&scene.token()));
 }

@@ -212,6 +212,14 @@ impl Authorization {
         fresh.then_some(current)
     }
 
+    /// The same as long as it can be shown at all: a server may delete the refresh token of
+    /// whoever shows a token past its end.
+    pub fn last_valid(&self) -> Option<Arc<Credential>> {
+        let current = self.current.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
+        let valid = current.expiry.is_none_or(|expiry| expiry.is_valid((self.tokens.now)()));
+        valid.then_some(current)
+    }
+
     /// The remote refused `sent`: another credential, if there is one by now.
     ///
     /// # Errors

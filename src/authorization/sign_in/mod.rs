@@ -63,6 +63,11 @@ pub struct Need {
 }
 
 impl Need {
+    /// Signed in, but with less than the remote wants.
+    pub fn is_step_up(&self) -> bool {
+        self.step_up.is_some()
+    }
+
     /// The same, as the remote's answer shows it now.
     pub(super) fn challenged(mut self, challenge: Option<Challenge>) -> Self {
         self.challenge = challenge.map(Box::new).or(self.challenge);

@@ -265,7 +265,8 @@ impl Desk {
     /// Tells the other processes where the person is to go.
     pub(super) async fn announce(&self, progress: &watch::Sender<Progress>, link: Link) {
         let code = link.user_code.as_deref().unwrap_or_default();
-        let payload = Secret::new(format!("{}\n{code}", link.url).into_bytes());
+        let account = self.tokens.remote.account();
+        let payload = Secret::new(format!("{}\n{code}\n{account}", link.url).into_bytes());
         progress.send_modify(|now| now.link = Some(link));
         let (place, header) = (self.place(), Header::of("sign-in"));
         let kept = self.tokens.vault.write(&place, header, &payload, self.tokens.deadline);
@@ -277,7 +278,12 @@ impl Desk {
     async fn link_elsewhere(&self) -> Option<Link> {
         let found = self.tokens.vault.read(&self.place(), self.tokens.deadline).await.ok()??;
         let text = String::from_utf8(found.payload.expose().clone()).ok()?;
-        let (url, code) = text.split_once('\n')?;
+        let (url, rest) = text.split_once('\n')?;
+        let (code, account) = rest.split_once('\n')?;
+        // Somebody else would be signed in there.
+        if account != self.tokens.remote.account() {
+            return None;
+        }
         let user_code = (!code.is_empty()).then(|| code.to_owned());
         Some(Link { url: url.to_owned(), user_code, note: None })
     }

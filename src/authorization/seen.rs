@@ -74,11 +74,16 @@ impl Authorization {
             .map_or_else(Seen::default, |record| Seen::from_payload(record.payload.expose()))
     }
 
+    /// Whether anything is kept of this remote: only where a person signs in.
+    pub fn remembers(&self) -> bool {
+        let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        current.as_ref().is_some_and(|current| current.origin == Origin::Token)
+    }
+
     /// Keeps what is `Some` in `seen` beside what was kept before, in its own time. Does
     /// nothing for remotes that need no sign-in, nor if nothing has changed.
     pub fn remember(&self, seen: Seen) {
-        let current = self.current.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if current.is_none_or(|current| current.origin != Origin::Token) {
+        if !self.remembers() {
             return;
         }
         let (vault, key, deadline) = (self.vault.clone(), self.seen_record(), self.deadline);

@@ -49,7 +49,7 @@ pub(super) async fn verify(
         Err(refused)
             if refused.exit == Exit::SignInNeeded && credential.origin == Origin::Token =>
         {
-            let refusal = Refusal { status: 401, headers: &HeaderMap::new() };
+            let refusal = Refusal { status: 401, headers: &HeaderMap::new(), address: None };
             match authorization.after_refusal(&credential, refusal).await {
                 Ok(fresh) => probe.converse(&fresh.headers).await?,
                 Err(_) => return Err(refused),

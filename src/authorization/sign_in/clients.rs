@@ -2,7 +2,7 @@
 //! hand, one with a metadata document, one registered here and kept by its issuer.
 
 use super::desk::Desk;
-use super::flow::Errand;
+use super::errand::Errand;
 use super::trouble::Trouble;
 use crate::authorization::{AuthorizationError, OAuthPlan};
 use crate::oauth::client::ClientOrigin;
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use url::Url;
 
 /// How long another process may be registering.
-const LOCK: Duration = Duration::from_secs(30);
+const LOCK: Duration = Duration::from_secs(60);
 /// How long a fixed port may be taken by another sign-in.
 const TAKEN: Duration = Duration::from_secs(10);
 
@@ -72,6 +72,7 @@ impl Desk {
         let kept = self.tokens.vault.read(key, self.tokens.deadline).await;
         // What cannot be read is made anew.
         let client = Client::from_json(kept.ok()??.payload.expose()).ok()?;
+        self.learn(&client);
         (!client.secret_expired((self.settings.now)())).then_some(client)
     }
 
@@ -95,14 +96,15 @@ impl Desk {
         let endpoint = server.registration_endpoint.as_deref();
         let client = register(&self.settings.web, endpoint, registration).await;
         let client = client.map_err(|error| self.unregistered(&server.issuer, &error))?;
-        if let Some(secret) = &client.secret {
-            self.tokens.redactor.learn(secret.expose());
-        }
-        if let Some(token) = &client.registration_access_token {
-            self.tokens.redactor.learn(token.expose());
-        }
+        self.learn(&client);
         self.keep_client(key, &client).await;
         Ok(client)
+    }
+
+    fn learn(&self, client: &Client) {
+        for secret in [&client.secret, &client.registration_access_token].into_iter().flatten() {
+            self.tokens.redactor.learn(secret.expose());
+        }
     }
 
     async fn keep_client(&self, key: &RecordKey, client: &Client) {

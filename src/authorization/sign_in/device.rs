@@ -1,7 +1,8 @@
 //! A sign-in without a browser here (RFC 8628).
 
 use super::desk::Desk;
-use super::flow::{Errand, Granted};
+use super::errand::Errand;
+use super::flow::Granted;
 use super::trouble::Trouble;
 use super::{Link, Progress};
 use crate::oauth::browser::{Where, check};
@@ -12,7 +13,11 @@ impl Desk {
     /// Whether a code is the way: asked for, or offered where no browser can be opened.
     pub(super) fn by_device(&self, errand: &Errand) -> bool {
         let offered = errand.found.server.device_authorization_endpoint.is_some();
-        errand.plan.device || (offered && !self.has_browser() && !self.settings.no_browser)
+        errand.plan.device.unwrap_or(false)
+            || (errand.plan.device.is_none()
+                && offered
+                && !self.has_browser()
+                && !self.settings.no_browser)
     }
 
     pub(super) async fn with_device(
@@ -30,14 +35,14 @@ impl Desk {
         let web = &self.settings.web;
         let device = start(web, endpoint, &client, scope, resource).await;
         let device = device.map_err(|error| self.no_device(&server.issuer, &client, &error))?;
-        self.tokens.redactor.learn(device.device_code.expose());
+        self.tokens.redactor.learn_passing(device.device_code.expose());
         let page = device.verification_uri_complete.as_ref().unwrap_or(&device.verification_uri);
         let page = check(page, self.settings.allow_http)
             .or_else(|_| check(&device.verification_uri, self.settings.allow_http))
             .map_err(|error| self.failed(&format!("the page for the code: {error}")))?;
         let code = self.tokens.redactor.clean(&device.user_code);
         let why = match &self.settings.place {
-            Where::Elsewhere(away) if !errand.plan.device => format!(" ({away})"),
+            Where::Elsewhere(away) if errand.plan.device.is_none() => format!(" ({away})"),
             _ => String::new(),
         };
         (self.settings.tell)(&format!(

@@ -60,6 +60,18 @@ impl Desk {
         self.failed_with(&why, &hint).error
     }
 
+    pub(super) fn another_issuer(&self, taught: &str, found: &str) -> AuthorizationError {
+        let why = format!(
+            "the client ID is one of {taught}, and the MCP server now names {found} as its authorization server"
+        );
+        let hint = format!(
+            "if that is right: {} --issuer {} --client-id ID",
+            self.tokens.remote.login_command(None),
+            self.tokens.redactor.clean(found)
+        );
+        self.failed_with(&why, &hint).error
+    }
+
     pub(super) fn unregistered(&self, issuer: &str, error: &RegistrationError) -> Trouble {
         let why = match error {
             RegistrationError::Refused(response) => {

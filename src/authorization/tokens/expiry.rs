@@ -32,7 +32,7 @@ impl Expiry {
     }
 
     /// Not past its end.
-    pub(super) fn is_valid(&self, now: u64) -> bool {
+    pub(in crate::authorization) fn is_valid(&self, now: u64) -> bool {
         self.lasts(now, 0)
     }
 

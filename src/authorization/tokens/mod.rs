@@ -1,11 +1,12 @@
 //! The tokens of one account at one remote: read, renewed, kept.
 //!
 //! * `record`: what the vault keeps; `expiry`: when a token ends.
-//! * `refresh`: renewing them, one process at a time.
+//! * `refresh`: renewing them, one process at a time; `refused`: what a failure means.
 
 mod expiry;
 mod record;
 mod refresh;
+mod refused;
 
 pub(super) use expiry::Expiry;
 pub(super) use record::{Endpoints, TokenRecord};
@@ -49,6 +50,8 @@ struct Held {
     /// Not before this time (seconds since 1970) is a refresh tried again that failed while
     /// the token before was still valid.
     not_before: u64,
+    /// How the last renewal failed: those who waited for it share that.
+    failure: Option<(Instant, AuthorizationError)>,
 }
 
 impl Tokens {
@@ -79,7 +82,17 @@ impl Tokens {
     /// # Errors
     /// `Vault`, or `SignInNeeded` where a newer version wrote them.
     pub(super) async fn load(&self) -> Result<Option<TokenRecord>, AuthorizationError> {
-        Ok(self.stored().await?.filter(|record| record.fits(&self.flags)))
+        let record = self.stored().await?.filter(|record| record.fits(&self.flags));
+        Ok(record.map(|record| record.under(&self.flags)))
+    }
+
+    /// What can be read of what is stored: a sign-in replaces the rest.
+    pub(super) async fn readable(&self) -> Result<Option<TokenRecord>, AuthorizationError> {
+        match self.stored().await {
+            Err(AuthorizationError::SignInNeeded { .. })
+            | Err(AuthorizationError::Vault(VaultError::Corrupt { .. })) => Ok(None),
+            other => other,
+        }
     }
 
     /// As [`Self::load`], whatever the flags ask for.
@@ -96,7 +109,7 @@ impl Tokens {
                 hint: self.remote.login_command(None),
             })?;
         for secret in record.secrets() {
-            self.redactor.learn(secret.expose());
+            self.redactor.learn_passing(secret.expose());
         }
         for named in [&record.plan.issuer, &record.plan.token_endpoint].into_iter().flatten() {
             self.web.name(named);
@@ -104,10 +117,25 @@ impl Tokens {
         Ok(Some(record))
     }
 
+    /// Sets the name of who signed in, if these tokens are still the ones that are stored.
+    pub(super) async fn name(&self, record: &TokenRecord) -> Result<(), AuthorizationError> {
+        let _lock = self.lock().await?;
+        let _busy = self.keep_busy().await;
+        let same = |stored: &TokenRecord| {
+            stored.carries(record.bearer())
+                && stored.refresh_token.as_ref().map(Secret::expose)
+                    == record.refresh_token.as_ref().map(Secret::expose)
+        };
+        if self.stored().await?.is_some_and(|stored| same(&stored)) {
+            self.store(record).await?;
+        }
+        Ok(())
+    }
+
     /// Keeps new tokens; the lock of the record is held by the caller.
     pub(super) async fn store(&self, record: &TokenRecord) -> Result<Kept, VaultError> {
         for secret in record.secrets() {
-            self.redactor.learn(secret.expose());
+            self.redactor.learn_passing(secret.expose());
         }
         let header = record.header(&self.remote, (self.now)());
         self.vault.write(&self.remote.record(), header, &record.payload(), self.deadline).await
@@ -162,6 +190,7 @@ impl Tokens {
             refused: refused.map(Box::new),
             step_up: None,
             hopeless: false,
+            by_person: false,
             since: Instant::now(),
         }
     }

@@ -115,3 +115,30 @@ fn the_last_seen_tools_are_kept_for_each() {
     assert_eq!(offline("default"), ["echo", "whoami", "admin"]);
     assert_eq!(offline("work"), ["sign_in"]);
 }
+
+/// A client that was named by one of them is not the one that was registered for the other.
+#[test]
+fn the_logout_of_a_client_known_by_id_leaves_the_registered_one() {
+    let scene = Scene::scripted(|script| script.any_port = true).signed_in();
+    scene.auth.preregister("known", None, "none", &["http://localhost/oauth/callback"]);
+    let port = crate::support::web::free_port();
+    let flags = ["--account", "work", "--client-id", "known", "--callback-port", &port];
+    scene.login(&flags).expect(0);
+    scene.home.run(&["logout", &scene.url(), "--account", "work"], "").expect(0);
+    scene.auth.revoke_grants();
+    live_as(&mut scene.bridge().ready(), "ada");
+    assert_eq!(scene.auth.asked("/register").len(), 1);
+}
+
+/// Bob at Ada's link would be Bob in Ada's account.
+#[test]
+fn the_link_of_one_is_not_offered_to_the_other_as_theirs() {
+    let scene = Scene::unattended();
+    let _ada = scene.bridge().ready();
+    let hers = scene.browser.link();
+    let launch = scene.launch().args(&["--account", "work", "--auth-timeout", "1"]);
+    let mut bob = launch.start().ready();
+    bob.call("1");
+    let error = bob.own_error("1", &[-31001]);
+    assert_ne!(error["data"]["url"], hers, "{error}");
+}

@@ -135,3 +135,14 @@ fn another_kind_of_credential() {
     assert!(scene.browser.tabs().is_empty());
     live_as(&mut scene.bridge().ready(), "ada");
 }
+
+/// Both came with one sign-in; which of them is sent is the flag's to say.
+#[test]
+fn an_id_token_that_is_stored_already_is_sent_where_the_flag_says_so() {
+    let scene = scene(|_| {});
+    let launch = scene.launch().env("BROWSER", &scene.browser.command());
+    live_as(&mut launch.args(&["--use-id-token"]).start().ready(), "ada");
+    let call = scene.remote.of("tools/call").pop().unwrap();
+    let bearer = call.header("authorization").unwrap().strip_prefix("Bearer ").unwrap();
+    assert_eq!(bearer.split('.').count(), 3, "{bearer}");
+}

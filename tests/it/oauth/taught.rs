@@ -153,3 +153,16 @@ fn a_later_login_teaches_anew_what_it_names() {
     assert_eq!(scene.browser.tabs().len(), 2, "the first token has less than is asked for");
     assert_eq!(signed_in_anew(&scene).param("scope"), Some("a b"));
 }
+
+/// What a login says counts, also where nobody has to sign in for it.
+#[test]
+fn a_login_with_other_flags_teaches_them_though_one_is_signed_in() {
+    let scene = scene();
+    scene.login(&[]).expect(0);
+    let port = free_port();
+    scene.login(&["--authorize-param", "tenant=t2", "--callback-port", &port]).expect(0);
+    let asked = signed_in_anew(&scene);
+    assert_eq!(asked.param("tenant"), Some("t2"));
+    let redirect = format!("http://localhost:{port}/oauth/callback");
+    assert_eq!(asked.param("redirect_uri"), Some(redirect.as_str()));
+}

@@ -1,6 +1,7 @@
 //! Sign-in, from a URL alone to tools that stay.
 
 mod accounts;
+mod again;
 mod cached;
 mod callback;
 #[cfg(target_os = "linux")]

@@ -3,7 +3,7 @@
 
 use super::live_as;
 use crate::support::bridge::Bridge;
-use crate::support::clock::Clock;
+use crate::support::preload::Clock;
 use crate::support::scene::Scene;
 
 const DAY: i64 = 24 * 60 * 60;

@@ -54,7 +54,7 @@ fn a_token_that_is_still_good_is_used_while_the_server_is_away() {
 fn a_server_that_is_away_is_not_asked_with_every_call() {
     let scene = Scene::new().signed_in();
     // Inside the margin ahead of the end.
-    let clock = crate::support::clock::Clock::new();
+    let clock = crate::support::preload::Clock::new();
     clock.set(3600 - 30);
     scene.auth.on("/token", |_, wire| wire.status(503));
     let mut bridge = clock.rules(scene.launch()).start().ready();

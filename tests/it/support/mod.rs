@@ -4,8 +4,6 @@ pub(crate) mod authorization_server;
 pub(crate) mod bridge;
 #[cfg(unix)]
 pub(crate) mod browser;
-#[cfg(target_os = "linux")]
-pub(crate) mod clock;
 pub(crate) mod home;
 pub(crate) mod http;
 #[cfg(target_os = "linux")]
@@ -14,6 +12,8 @@ pub(crate) mod legacy;
 pub(crate) mod mcp_server;
 pub(crate) mod message;
 pub(crate) mod modern;
+#[cfg(target_os = "linux")]
+pub(crate) mod preload;
 pub(crate) mod protected;
 #[cfg(unix)]
 pub(crate) mod scene;

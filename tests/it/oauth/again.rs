@@ -7,8 +7,13 @@ use crate::support::scene::Scene;
 /// Live once, and then worth nothing any more.
 fn over(flags: &[&str]) -> (Scene, crate::support::bridge::Bridge) {
     let scene = Scene::unattended();
-    let mut bridge = scene.launch().args(flags).start().ready();
+    let mut first = scene.bridge().ready();
     follow(&scene.browser.link());
+    live_as(&mut first, "ada");
+    // What it saw is kept when it has ended.
+    first.tools();
+    first.finish();
+    let mut bridge = scene.launch().args(flags).start().ready();
     live_as(&mut bridge, "ada");
     assert_eq!(bridge.tools(), ["echo", "whoami", "admin"]);
     scene.auth.revoke_grants();

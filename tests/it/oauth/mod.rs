@@ -1,5 +1,6 @@
 //! Sign-in, from a URL alone to tools that stay.
 
+mod binding;
 mod callback;
 mod device;
 mod discovery;

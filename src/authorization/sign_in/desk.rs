@@ -214,7 +214,7 @@ impl Desk {
         if !self.tokens.vault.lasting(self.tokens.deadline).await? {
             tracing::info!("the sign-in is kept in memory and ends with this process");
         }
-        let lock = self.turn(progress).await?;
+        let lock = self.turn(need, progress).await?;
         if self.is_met(need).await? {
             return Ok(());
         }
@@ -229,6 +229,7 @@ impl Desk {
 
     async fn turn(
         &self,
+        need: &Need,
         progress: &watch::Sender<Progress>,
     ) -> Result<RecordLock, AuthorizationError> {
         let started = Instant::now();
@@ -237,16 +238,29 @@ impl Desk {
             match self.tokens.vault.lock(&self.place(), LOOK).await {
                 Ok(lock) => return Ok(lock),
                 Err(VaultError::Busy { .. }) if started.elapsed() < PATIENCE => {
-                    if !std::mem::replace(&mut told, true) {
-                        tracing::info!("another keyferry has the sign-in page open");
-                    }
                     let link = self.link_elsewhere().await;
+                    if !std::mem::replace(&mut told, true) {
+                        self.tell_of_another(need, link.as_ref());
+                    }
                     if link.is_some() {
                         progress.send_modify(|now| now.link = link);
                     }
                 }
                 Err(error) => return Err(error.into()),
             }
+        }
+    }
+
+    fn tell_of_another(&self, need: &Need, link: Option<&Link>) {
+        let whom = self.tokens.whom();
+        let mut text = format!("another keyferry has a sign-in to {whom} open: finish it there");
+        if let Some(link) = link {
+            text.push_str(&format!(", or here:\n\n{}\n", link.url));
+        }
+        if need.by_person {
+            (self.settings.tell)(&text);
+        } else {
+            tracing::info!("{text}");
         }
     }
 

@@ -9,6 +9,8 @@ mod exit;
 mod failures;
 mod hostile;
 mod hostile_metadata;
+#[cfg(target_os = "linux")]
+mod keychain;
 mod no_browser;
 mod reach;
 mod refresh;

@@ -99,6 +99,7 @@ pub enum WithArg {
 
 /// How to reach the remote.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Network")]
 pub struct NetworkArgs {
     /// PEM file with a further root certificate to trust
     #[arg(long, value_name = "PEM")]
@@ -125,6 +126,7 @@ pub struct NetworkArgs {
 
 /// What is logged, and where.
 #[derive(Debug, Args, Default)]
+#[command(next_help_heading = "Logging")]
 pub struct LogArgs {
     /// Least severe level that is logged: error, warn, info, debug or trace
     #[arg(long, value_name = "LEVEL", value_parser = level, global = true)]
@@ -147,12 +149,6 @@ pub struct RunArgs {
     /// Same as --callback-port
     #[arg(value_name = "PORT", conflicts_with = "callback_port")]
     pub port: Option<u16>,
-    #[command(flatten)]
-    pub credential: CredentialArgs,
-    #[command(flatten)]
-    pub network: NetworkArgs,
-    #[command(flatten)]
-    pub log: LogArgs,
     /// Transport; for compatibility: both mean Streamable HTTP, which is all there is
     #[arg(long, value_enum, default_value = "http-first")]
     pub transport: TransportArg,
@@ -177,6 +173,12 @@ pub struct RunArgs {
     /// Show and allow only tools annotated readOnlyHint
     #[arg(long)]
     pub read_only: bool,
+    #[command(flatten)]
+    pub credential: CredentialArgs,
+    #[command(flatten)]
+    pub network: NetworkArgs,
+    #[command(flatten)]
+    pub log: LogArgs,
 }
 
 /// When the bridge begins a sign-in by itself.
@@ -199,12 +201,6 @@ pub enum TransportArg {
 pub struct LoginArgs {
     #[command(flatten)]
     pub remote: RemoteArgs,
-    #[command(flatten)]
-    pub credential: CredentialArgs,
-    #[command(flatten)]
-    pub network: NetworkArgs,
-    #[command(flatten)]
-    pub log: LogArgs,
     /// Store it without asking the remote
     #[arg(long)]
     pub no_verify: bool,
@@ -214,6 +210,12 @@ pub struct LoginArgs {
     /// Ask for the secret of the client that --client-id names
     #[arg(long, requires = "client_id")]
     pub client_secret: bool,
+    #[command(flatten)]
+    pub credential: CredentialArgs,
+    #[command(flatten)]
+    pub network: NetworkArgs,
+    #[command(flatten)]
+    pub log: LogArgs,
 }
 
 #[derive(Debug, Args)]
@@ -242,11 +244,11 @@ pub struct ListArgs {
 pub struct TokenArgs {
     #[command(flatten)]
     pub remote: RemoteArgs,
-    #[command(flatten)]
-    pub network: NetworkArgs,
     /// Print whole header lines, as for `curl -H`
     #[arg(long)]
     pub header: bool,
+    #[command(flatten)]
+    pub network: NetworkArgs,
     #[command(flatten)]
     pub log: LogArgs,
 }

@@ -1,10 +1,11 @@
 //! The end of a sign-in: revoked where that is possible, then forgotten.
 
 use super::sign_in::dismiss;
-use super::{Authorization, AuthorizationError};
+use super::tokens::TokenRecord;
+use super::{Authorization, AuthorizationError, Kind};
 use crate::oauth::revocation::{TokenKind, revoke};
 use crate::vault::{RecordKey, VaultError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long the authorization server may take for all of it.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -26,12 +27,30 @@ impl Authorization {
     /// `Vault` if the record cannot be removed. A server that does not answer is no error, nor
     /// is a record that cannot be opened: it is forgotten all the same.
     pub async fn leave(&self) -> Result<Leave, AuthorizationError> {
-        let known = self.stored_kind().is_some_and(|kind| kind.is_oauth());
+        let known = self.stored_kind().is_some_and(Kind::is_oauth);
         let lock = self.tokens.lock().await?;
-        let server = if known { Some(self.take_leave().await) } else { None };
+        let record = if known { Some(self.tokens.stored().await) } else { None };
+        let end = Instant::now() + PATIENCE;
+        let mut server = None;
+        if let Some(record) = &record {
+            server = Some(match record {
+                Ok(Some(record)) => in_time(end, self.revoke(record)).await,
+                Ok(None) => "there was nothing to revoke".to_owned(),
+                Err(error) => format!("not revoked: {}", self.clean(&error.to_string())),
+            });
+        }
         let forgotten = self.vault.remove(&self.remote.record())?;
         self.forget_the_rest()?;
         drop(lock);
+        if let (Some(Ok(Some(record))), Some(server)) = (&record, &mut server)
+            && self.is_unused(record)
+        {
+            self.tokens.forget_client(record).await;
+            let dismissing = dismiss(&self.tokens.web, &record.client);
+            if tokio::time::timeout_at(end.into(), dismissing).await.unwrap_or(false) {
+                server.push_str("; the client is unregistered there");
+            }
+        }
         Ok(Leave { forgotten, server })
     }
 
@@ -40,68 +59,41 @@ impl Authorization {
         self.vault.remove(&RecordKey::LastSeen { url, account }).map(|_| ())
     }
 
-    async fn take_leave(&self) -> String {
-        match tokio::time::timeout(PATIENCE, self.revoke()).await {
-            Ok(told) => told,
-            Err(_) => "not revoked: the authorization server did not answer".to_owned(),
-        }
-    }
-
-    async fn revoke(&self) -> String {
-        let record = match self.tokens.stored().await {
-            Ok(Some(record)) => record,
-            Ok(None) => return "there was nothing to revoke".to_owned(),
-            Err(error) => return format!("not revoked: {error}"),
-        };
+    async fn revoke(&self, record: &TokenRecord) -> String {
         let issuer = self.clean(&record.issuer);
-        let mut told = match &record.endpoints.revocation {
-            None => format!("{issuer} offers no revocation: the tokens end by themselves"),
-            Some(endpoint) => {
-                let tokens = [
-                    (&record.refresh_token, TokenKind::RefreshToken),
-                    (&record.access_token, TokenKind::AccessToken),
-                ];
-                let mut outcome = Ok(());
-                for (token, kind) in tokens {
-                    let Some(token) = token else { continue };
-                    let web = &self.tokens.web;
-                    let revoked = revoke(web, endpoint, &record.client, token, kind).await;
-                    outcome = outcome.and(revoked);
-                }
-                match outcome {
-                    Ok(()) => format!("the tokens are revoked at {issuer}"),
-                    Err(error) => {
-                        format!(
-                            "not all tokens are revoked at {issuer}: {}",
-                            self.clean(&error.to_string())
-                        )
-                    }
-                }
-            }
+        let Some(endpoint) = &record.endpoints.revocation else {
+            return format!("{issuer} offers no revocation: the tokens end by themselves");
         };
-        if self.is_last(&record.issuer, &record.client.id)
-            && dismiss(&self.tokens.web, &record.client).await
-        {
-            told.push_str("; the client is unregistered there");
+        let mut outcome = Ok(());
+        for (token, kind) in [
+            (&record.refresh_token, TokenKind::RefreshToken),
+            (&record.access_token, TokenKind::AccessToken),
+        ] {
+            let Some(token) = token else { continue };
+            let revoked = revoke(&self.tokens.web, endpoint, &record.client, token, kind).await;
+            outcome = outcome.and(revoked);
         }
-        told
+        match outcome {
+            Ok(()) => format!("the tokens are revoked at {issuer}"),
+            Err(error) => {
+                let why = self.clean(&error.to_string());
+                format!("not all tokens are revoked at {issuer}: {why}")
+            }
+        }
     }
 
-    /// Whether no other record uses this client; then its registration is forgotten here.
-    fn is_last(&self, issuer: &str, client_id: &str) -> bool {
+    /// Whether no record uses this client, now that its own is gone.
+    fn is_unused(&self, record: &TokenRecord) -> bool {
         let Ok(headers) = self.vault.list() else { return false };
-        let own = self.remote.to_string();
-        let used = headers.iter().any(|header| {
+        let (issuer, client) = (record.issuer.as_str(), record.client.id.as_str());
+        !headers.iter().any(|header| {
             let detail = |name: &str| header.details.get(name).and_then(|value| value.as_str());
-            let same = detail("issuer") == Some(issuer) && detail("client_id") == Some(client_id);
-            let mine = header.remote.as_deref() == Some(&own)
-                && header.account.as_deref() == Some(self.remote.account());
-            same && !mine
-        });
-        if used {
-            return false;
-        }
-        let _ = self.vault.remove(&RecordKey::Registration { issuer: issuer.to_owned() });
-        true
+            detail("issuer") == Some(issuer) && detail("client_id") == Some(client)
+        })
     }
+}
+
+async fn in_time(end: Instant, telling: impl Future<Output = String>) -> String {
+    let told = tokio::time::timeout_at(end.into(), telling).await;
+    told.unwrap_or_else(|_| "not revoked: the authorization server did not answer".to_owned())
 }

@@ -28,6 +28,7 @@ use crate::secret::{Redactor, Secret};
 use crate::vault::{Vault, VaultError};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, WWW_AUTHENTICATE};
 use sign_in::Desk;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokens::{Expiry, TokenRecord, Tokens};
@@ -84,7 +85,7 @@ pub enum Origin {
 }
 
 /// Why there are no headers to send.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum AuthorizationError {
     /// A person has to teach the vault first.
     #[error("{message}")]
@@ -104,6 +105,8 @@ pub enum AuthorizationError {
 pub struct Refusal<'a> {
     pub status: u16,
     pub headers: &'a HeaderMap,
+    /// Where it came from.
+    pub address: Option<IpAddr>,
 }
 
 /// What an [`Authorization`] is made of.
@@ -127,6 +130,8 @@ pub struct Authorization {
     current: Arc<Mutex<Option<Arc<Credential>>>>,
     tokens: Arc<Tokens>,
     desk: Arc<Desk>,
+    /// Held while what was seen is written: two writes at once would lose one.
+    seeing: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Authorization {
@@ -150,7 +155,17 @@ impl Authorization {
         ));
         let current = Arc::default();
         let desk = Arc::new(Desk::new(tokens.clone(), sign_in, Arc::clone(&current)));
-        Self { vault, remote, plan, redactor, deadline, current, tokens, desk }
+        Self {
+            vault,
+            remote,
+            plan,
+            redactor,
+            deadline,
+            current,
+            tokens,
+            desk,
+            seeing: Arc::default(),
+        }
     }
 
     pub fn remote(&self) -> &Remote {
@@ -208,6 +223,9 @@ impl Authorization {
         refusal: Refusal<'_>,
     ) -> Result<Arc<Credential>, AuthorizationError> {
         let challenge = Challenge::bearer(refusal.headers.get_all(WWW_AUTHENTICATE));
+        if let Some(address) = refusal.address {
+            self.tokens.web.met_remote_at(address);
+        }
         if sent.origin == Origin::Token {
             return self.after_refused_token(sent, refusal.status, challenge).await;
         }
@@ -261,7 +279,13 @@ impl Authorization {
         !self.flags_suffice()
             && matches!(self.plan.kind, None | Some(Kind::OAuth | Kind::Device))
             && matches!(origin, Origin::Nothing | Origin::Flags | Origin::Token)
-            && self.stored_kind().is_none_or(|kind| kind.is_oauth())
+            && (self.plan.kind.is_some() || self.stored_kind().is_none_or(Kind::is_oauth))
+    }
+
+    /// Whether the flags ask for another sign-in than the one that was taught.
+    pub async fn teaches(&self) -> Result<bool, AuthorizationError> {
+        let taught = self.tokens.readable().await?;
+        Ok(taught.is_none_or(|taught| self.plan.oauth.teaches(&taught.plan)))
     }
 
     fn stored_kind(&self) -> Option<Kind> {

@@ -2,6 +2,7 @@
 //! which win.
 
 use crate::secret::Secret;
+use crate::vault::RecordKey;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -28,8 +29,8 @@ pub struct OAuthPlan {
     pub callback_path: Option<String>,
     pub use_id_token: bool,
     pub assume_pkce: bool,
-    /// RFC 8628 instead of a redirect.
-    pub device: bool,
+    /// RFC 8628 instead of a redirect; or, said so, not.
+    pub device: Option<bool>,
     /// Members for the registration request (RFC 7591).
     pub registration: Option<Map<String, Value>>,
     /// Where the browser goes after success.
@@ -37,6 +38,23 @@ pub struct OAuthPlan {
 }
 
 impl OAuthPlan {
+    /// Where the client is kept that is registered at `issuer`: the person may want something
+    /// else of another registration.
+    pub(super) fn registration_key(&self, issuer: &str) -> RecordKey {
+        let wanted = self.registration.as_ref();
+        let wanted = wanted.and_then(|wanted| serde_json::to_string(wanted).ok());
+        let wanted = wanted.map(|wanted| format!(" {wanted}")).unwrap_or_default();
+        RecordKey::Registration { issuer: format!("{issuer}{wanted}") }
+    }
+
+    /// Whether these flags ask for something else than what was taught before.
+    pub(super) fn teaches(&self, taught: &Self) -> bool {
+        let seen = |plan: &Self| serde_json::to_value(plan).ok();
+        let secret = |plan: &Self| plan.client_secret.as_ref().map(|one| one.expose().clone());
+        let both = self.clone().over(taught.clone());
+        seen(&both) != seen(taught) || secret(&both) != secret(taught)
+    }
+
     /// These flags over what was taught before.
     #[must_use]
     pub(super) fn over(self, taught: Self) -> Self {
@@ -62,7 +80,7 @@ impl OAuthPlan {
             callback_path: self.callback_path.or(taught.callback_path),
             use_id_token: self.use_id_token || taught.use_id_token,
             assume_pkce: self.assume_pkce || taught.assume_pkce,
-            device: self.device || taught.device,
+            device: self.device.or(taught.device),
             registration: self.registration.or(taught.registration),
             success_url: self.success_url.or(taught.success_url),
         }

@@ -82,7 +82,10 @@ impl Authorization {
             return;
         }
         let (vault, key, deadline) = (self.vault.clone(), self.seen_record(), self.deadline);
+        let (tokens, seeing) = (self.tokens.clone(), self.seeing.clone());
         tokio::spawn(async move {
+            let _busy = tokens.keep_busy().await;
+            let _alone = seeing.lock().await;
             let before = match vault.read(&key, deadline).await {
                 Ok(record) => record.map_or_else(Seen::default, |record| {
                     Seen::from_payload(record.payload.expose())

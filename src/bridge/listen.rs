@@ -87,7 +87,8 @@ impl Bridge {
                 Opened::Stream(Box::new(reply.body.events()))
             }
             Ok(reply) if reply.status == StatusCode::UNAUTHORIZED => {
-                let refusal = Refusal { status: 401, headers: &reply.headers };
+                let refusal =
+                    Refusal { status: 401, headers: &reply.headers, address: reply.address };
                 match self.authorization.after_refusal(&credential, refusal).await {
                     Ok(_) | Err(AuthorizationError::Person(_)) => Opened::NotNow,
                     Err(_) => Opened::Never,

@@ -146,9 +146,9 @@ impl Bridge {
         sent: &Credential,
     ) -> Result<Arc<Credential>, Failure> {
         let status = reply.status.as_u16();
-        let headers = reply.headers;
+        let (headers, address) = (reply.headers, reply.address);
         let body = reply.body.refusal().await;
-        let refusal = Refusal { status, headers: &headers };
+        let refusal = Refusal { status, headers: &headers, address };
         let error = match self.authorization.after_refusal(sent, refusal).await {
             Ok(fresh) => return Ok(fresh),
             Err(AuthorizationError::Person(need)) => return Err(Failure::Person(Box::new(need))),

@@ -1,7 +1,7 @@
 //! Asks a remote whether it takes a credential, by a real MCP conversation: a status alone
 //! says little, as some servers answer 200 and a text saying that authentication is required.
 
-use crate::authorization::{Authorization, Origin};
+use crate::authorization::{Authorization, Origin, Refusal};
 use crate::failure::{Exit, Failure};
 use crate::jsonrpc::object::{Items, find, get, string};
 use crate::jsonrpc::{Kind, Line, Message, same_id};
@@ -44,7 +44,19 @@ pub(super) async fn verify(
 ) -> Result<Verified, Failure> {
     let credential = authorization.credential().await?;
     let probe = Probe { endpoint, authorization };
-    let (server, tools) = probe.converse(&credential.headers).await?;
+    let (server, tools) = match probe.converse(&credential.headers).await {
+        // A token may be refused long before its time: perhaps it can be renewed.
+        Err(refused)
+            if refused.exit == Exit::SignInNeeded && credential.origin == Origin::Token =>
+        {
+            let refusal = Refusal { status: 401, headers: &HeaderMap::new(), address: None };
+            match authorization.after_refusal(&credential, refusal).await {
+                Ok(fresh) => probe.converse(&fresh.headers).await?,
+                Err(_) => return Err(refused),
+            }
+        }
+        conversed => conversed?,
+    };
     // A sign-in was asked for by the remote itself.
     let open =
         credential.origin != Origin::Token && probe.converse(&HeaderMap::new()).await.is_ok();

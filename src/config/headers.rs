@@ -97,6 +97,27 @@ fn filled(part: Part, name: &HeaderName, redactor: &Redactor) -> Result<HeaderPa
     Ok(HeaderPart::Text(Secret::new(text)))
 }
 
+/// Text with the variables of the environment filled in.
+///
+/// # Errors
+/// A usage failure that names the reference at fault.
+pub(super) fn with_variables(text: &str, flag: &str) -> Result<String, Failure> {
+    let usage = |message: String| Failure::new(Exit::Usage, message);
+    let mut filled = String::new();
+    for part in parse(text).map_err(|error| usage(format!("in {flag}: {error}")))? {
+        match part {
+            Part::Text(text) => filled.push_str(&text),
+            Part::Variable(name) => filled.push_str(&variable(&name).ok_or_else(|| {
+                usage(format!("{flag} needs the environment variable {name}, which is not set"))
+            })?),
+            Part::Vault(_) | Part::File(_) => {
+                return Err(usage(format!("{flag} takes ${{VARIABLE}} only")));
+            }
+        }
+    }
+    Ok(filled)
+}
+
 /// A `${...}` that is all of a value: what a client passes on when a setting is empty.
 pub(super) fn unfilled(value: &str) -> Option<&str> {
     let value = value.trim();

@@ -1,10 +1,12 @@
 //! The flags of the sign-in with OAuth.
 
+use super::headers::with_variables;
 use super::read;
 use crate::authorization::OAuthPlan;
 use crate::cli::{OAuthArgs, WithArg};
 use crate::failure::{Exit, Failure};
 use crate::oauth::authorization_request::is_flow;
+use crate::oauth::client::is_metadata_document_url;
 use crate::secret::{Redactor, Secret};
 use serde_json::{Map, Value};
 use std::path::Path;
@@ -31,12 +33,13 @@ pub(super) fn plan(
             return Err(usage(format!("{flag} takes a URL, with https:// in front")));
         }
     }
+    let web_page = |url: &String| url.starts_with("https://") || url.starts_with("http://");
+    if args.auth_success_url.as_ref().is_some_and(|url| !web_page(url)) {
+        return Err(usage("--auth-success-url takes the URL of a web page"));
+    }
     let (client_id, client_secret) = client(args, secret, redactor)?;
-    if let Some(url) = &args.client_metadata_url {
-        let parsed = Url::parse(url).map_err(|_| usage("--client-metadata-url takes a URL"))?;
-        if parsed.scheme() != "https" || parsed.path() == "/" {
-            return Err(usage("--client-metadata-url takes an https URL with a path"));
-        }
+    if args.client_metadata_url.as_deref().is_some_and(|url| !is_metadata_document_url(url)) {
+        return Err(usage("--client-metadata-url takes an https URL with a path"));
     }
     if args.callback_path.as_deref().is_some_and(|path| !path.starts_with('/')) {
         return Err(usage("--callback-path begins with a slash"));
@@ -59,7 +62,12 @@ pub(super) fn plan(
         callback_path: args.callback_path.clone(),
         use_id_token: args.use_id_token,
         assume_pkce: args.assume_pkce,
-        device: args.device_code || with == Some(WithArg::Device),
+        device: match with {
+            _ if args.device_code => Some(true),
+            Some(WithArg::Device) => Some(true),
+            Some(WithArg::Oauth) => Some(false),
+            _ => None,
+        },
         registration: args
             .static_oauth_client_metadata
             .as_deref()
@@ -94,7 +102,12 @@ fn client(
     let Some(text) = &args.static_oauth_client_info else {
         return Ok((args.client_id.clone(), secret.cloned()));
     };
-    let info = object(text, FLAG)?;
+    let mut info = object(text, FLAG)?;
+    for value in info.values_mut() {
+        if let Value::String(text) = value {
+            *text = with_variables(text, FLAG)?;
+        }
+    }
     let member = |name: &str| info.get(name).and_then(Value::as_str).map(str::to_owned);
     let Some(id) = member("client_id") else {
         return Err(usage(format!("{FLAG} has no client_id")));
@@ -102,7 +115,7 @@ fn client(
     let literal = member("client_secret").map(Secret::new);
     if let Some(literal) = &literal {
         redactor.learn(literal.expose());
-        if !text.starts_with('@') {
+        if !text.starts_with('@') && text.contains(literal.expose().as_str()) {
             tracing::warn!(
                 "{FLAG} holds a secret that every process can read; teach it instead: keyferry login <URL> --client-id ID --client-secret"
             );

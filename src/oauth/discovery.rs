@@ -170,6 +170,7 @@ pub async fn protected_resource(
         places.retain(|place| place != published);
         places.insert(0, published.clone());
     }
+    let mut out_of_order = None;
     for place in places {
         let answer = match web.document(&place).await {
             Ok(answer) => answer,
@@ -183,7 +184,8 @@ pub async fn protected_resource(
         };
         if let Some(why) = failure(&answer) {
             let host = Url::parse(&place).map_or_else(|_| place.clone(), |place| host(&place));
-            return Err(DiscoveryError::Unavailable { host, why });
+            out_of_order.get_or_insert(DiscoveryError::Unavailable { host, why });
+            continue;
         }
         if let Some(found) = success(&answer).and_then(ProtectedResource::parse) {
             check_resource(&found.resource, remote)?;
@@ -194,7 +196,7 @@ pub async fn protected_resource(
             return Err(DiscoveryError::Refused { why });
         }
     }
-    Ok(None)
+    out_of_order.map_or(Ok(None), Err)
 }
 
 /// An authorization server's metadata, from the first of the places in the specified order

@@ -10,6 +10,8 @@ use crate::secret::Secret;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
 use reqwest::{Body, Method, Request, Response};
 use std::error::Error;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::time::timeout;
@@ -34,13 +36,15 @@ pub struct Web {
     remote: Url,
     allow_http: bool,
     /// Hosts that the person named: they may be anywhere.
-    named: Vec<String>,
+    named: Mutex<Vec<String>>,
     /// For http and https on this machine, and for all else.
     clients: [ClientCell; 3],
     policy: AddressPolicy,
     patience: Duration,
     /// Of the remote, and when it was found.
     reach: Mutex<Option<(Reach, Instant)>>,
+    /// It has answered from a public address.
+    public: AtomicBool,
     cache: Cache,
 }
 
@@ -91,7 +95,22 @@ impl Web {
         };
         let clients = [cell(false, true), cell(true, true), cell(true, false)];
         let (patience, reach, cache) = (PATIENCE, Mutex::default(), Cache::default());
-        Self { remote, allow_http, named, clients, policy, patience, reach, cache }
+        let named = Mutex::new(named);
+        let public = AtomicBool::new(false);
+        Self { remote, allow_http, named, clients, policy, patience, reach, cache, public }
+    }
+
+    /// The person named this URL: its host may be anywhere.
+    pub fn name(&self, url: &str) {
+        let host = Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned));
+        if let Some(host) = host.filter(|host| !self.is_named(host)) {
+            self.named.lock().unwrap_or_else(PoisonError::into_inner).push(host);
+        }
+    }
+
+    fn is_named(&self, host: &str) -> bool {
+        let named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+        named.iter().any(|named| named == host)
     }
 
     /// GETs a document; a few redirects on the same origin are followed.
@@ -164,6 +183,13 @@ impl Web {
         self.request(Method::POST, url, headers, Some(body)).await
     }
 
+    /// The remote, or a proxy on the way to it, answered from this address.
+    pub fn met_remote_at(&self, address: IpAddr) {
+        if Reach::of(address) == Reach::Public {
+            self.public.store(true, Ordering::Relaxed);
+        }
+    }
+
     /// The URL, if this may ask it, or open it in a browser.
     ///
     /// # Errors
@@ -185,7 +211,7 @@ impl Web {
         let Some(name) = parsed.host_str() else {
             return Err(refused(shown, "its URL has no host"));
         };
-        if parsed.origin() == self.remote.origin() || self.named.iter().any(|named| named == name) {
+        if parsed.origin() == self.remote.origin() || self.is_named(name) {
             return Ok(parsed);
         }
         let reach = self.reach().await;
@@ -198,6 +224,10 @@ impl Web {
 
     /// The remote's. A name that only a proxy can resolve counts as public.
     async fn reach(&self) -> Reach {
+        // What its name stands for now may be another address than the one it answered from.
+        if self.public.load(Ordering::Relaxed) {
+            return Reach::Public;
+        }
         let known = *self.reach.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((reach, _)) = known.filter(|(_, found)| found.elapsed() < REMEMBERED) {
             return reach;
@@ -229,6 +259,7 @@ impl Web {
         body: Option<Secret<Vec<u8>>>,
     ) -> Result<Response, WebError> {
         let host = host(&url);
+        let of_remote = url.origin() == self.remote.origin();
         let client = match (is_loopback(&url), url.scheme()) {
             (true, "http") => &self.clients[0],
             (true, _) => &self.clients[1],
@@ -237,7 +268,13 @@ impl Web {
         let mut request = Request::new(method, url);
         *request.headers_mut() = headers;
         *request.body_mut() = body.map(|body| Body::from(body.expose().clone()));
-        client.get().await?.execute(request).await.map_err(|error| {
+        let response = client.get().await?.execute(request).await;
+        if let (true, Ok(response)) = (of_remote, &response)
+            && let Some(address) = response.remote_addr()
+        {
+            self.met_remote_at(address.ip());
+        }
+        response.map_err(|error| {
             if is_forbidden_address(&error) {
                 WebError::Refused { host, why: INSIDE.into() }
             } else if error.is_connect() || error.is_builder() {

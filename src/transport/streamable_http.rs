@@ -7,6 +7,7 @@ use bytes::{Bytes, BytesMut};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
 use reqwest::{Method, Request, Response, StatusCode};
 use std::error::Error;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use url::Url;
@@ -32,6 +33,8 @@ pub struct Reply {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub content: Content,
+    /// Of the remote, or of a proxy.
+    pub address: Option<IpAddr>,
     pub body: Body,
 }
 
@@ -216,7 +219,14 @@ impl Reply {
             Some(value) => content_of(value),
         };
         let headers = std::mem::take(response.headers_mut());
-        Self { status: response.status(), headers, content, body: Body { response, limit } }
+        let address = response.remote_addr().map(|address| address.ip());
+        Self {
+            status: response.status(),
+            headers,
+            content,
+            address,
+            body: Body { response, limit },
+        }
     }
 }
 

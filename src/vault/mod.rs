@@ -243,6 +243,16 @@ impl Vault {
         self.keep_in_memory(key, header, payload);
     }
 
+    /// Writes what [`Self::hold_in_memory`] remembers; nothing is done if there is nothing.
+    ///
+    /// # Errors
+    /// As [`Self::write`]; it is remembered all the same.
+    pub async fn write_held(&self, key: &RecordKey, deadline: Duration) -> Result<(), VaultError> {
+        let held = self.memory().get(&key.file_name()).cloned();
+        let Some(Record { header, payload }) = held else { return Ok(()) };
+        self.write(key, header, &payload, deadline).await.map(|_| ())
+    }
+
     /// The content of the file; none if the record was kept in memory instead.
     async fn to_bytes(
         &self,

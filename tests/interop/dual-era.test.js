@@ -49,7 +49,7 @@ test('a v2 client that knows both eras falls back to legacy with a legacy server
 test('a v2 client that knows both eras falls back to legacy behind an API key', limit, async (t) => {
   const where = home();
   if (!direct) {
-    const login = await keyferry(where, ['login', keyed.url, '--with', 'api-key'], KEY);
+    const login = await keyferry(where, ['login', keyed.url, '--with', 'api-key'], { stdin: KEY });
     assert.equal(login.code, 0, login.stderr);
   }
   const { client, close } = await connect(t, 'v2', keyed.url, { where, key: KEY, options: auto });

@@ -1,12 +1,13 @@
 //! A sign-in in the browser: authorization code with PKCE, back to this machine (RFC 8252).
 
 use super::desk::{Desk, PATIENCE};
-use super::flow::{Errand, Granted};
+use super::errand::Errand;
+use super::flow::Granted;
 use super::trouble::Trouble;
 use super::{Link, Progress};
 use crate::http::readable;
 use crate::oauth::authorization_request::{
-    AuthorizationParameters, AuthorizationRequest, ExpectedIssuer,
+    AuthorizationParameters, AuthorizationRequest, ExpectedIssuer, pkce_supported,
 };
 use crate::oauth::browser::{BrowserUrl, Where, check, open};
 use crate::oauth::client::ClientOrigin;
@@ -35,6 +36,11 @@ impl Desk {
         progress: &watch::Sender<Progress>,
         pasted: &mut mpsc::UnboundedReceiver<Secret<String>>,
     ) -> Result<Granted, Trouble> {
+        let server = &errand.found.server;
+        let assumed = errand.plan.assume_pkce || errand.found.from != Source::Metadata;
+        if !assumed && !pkce_supported(server.code_challenge_methods_supported.as_deref()) {
+            return Err(self.without_pkce(&server.issuer).into());
+        }
         let (listener, client) = self.client(errand).await?;
         let redirect_uri = listener.redirect_uri().to_owned();
         let request = Arc::new(self.request(errand, &client, &redirect_uri)?);
@@ -42,10 +48,15 @@ impl Desk {
         self.tokens.redactor.learn(request.verifier.expose());
         let page = check(&request.url, self.settings.allow_http)
             .map_err(|error| self.failed(&format!("the sign-in page: {error}")))?;
-        let mut serving = self.serve(listener, errand, &request);
-        self.announce(progress, Link { url: page.as_str().to_owned(), user_code: None }).await;
+        let mut serving = self.serve(listener, errand, &request, progress.clone());
+        self.announce(
+            progress,
+            Link { url: page.as_str().to_owned(), user_code: None, note: None },
+        )
+        .await;
         self.show(&page);
-        let (response, tab) = self.answered(&mut serving, &request, &page, &client, pasted).await?;
+        let (response, tab) =
+            self.answered(&mut serving, &request, &page, &client, progress, pasted).await?;
         tracing::debug!("the browser came back");
         let outcome = self.exchange(errand, &client, &request, &redirect_uri, response).await;
         match (outcome, tab) {
@@ -92,6 +103,7 @@ impl Desk {
         listener: Listener,
         errand: &Errand,
         request: &Arc<AuthorizationRequest>,
+        progress: watch::Sender<Progress>,
     ) -> Serving {
         let account = self.tokens.remote.account();
         let awaited = Awaited {
@@ -104,7 +116,8 @@ impl Desk {
         listener.serve(awaited, move |response| match request.check(response.iss.as_deref()) {
             Ok(()) => Verdict::Take,
             Err(error) => {
-                tracing::warn!("an answer in the browser is left out: {error}");
+                tracing::warn!("an answer in the browser is turned away: {error}");
+                note(&progress, format!("an answer was turned away: {error}"));
                 Verdict::Reject
             }
         })
@@ -143,10 +156,11 @@ impl Desk {
         request: &AuthorizationRequest,
         page: &BrowserUrl,
         client: &Client,
+        progress: &watch::Sender<Progress>,
         pasted: &mut mpsc::UnboundedReceiver<Secret<String>>,
     ) -> Result<Answered, Trouble> {
         let mut deadline = std::pin::pin!(tokio::time::sleep(PATIENCE));
-        let mut inspection = std::pin::pin!(self.inspect(page, client));
+        let mut inspection = std::pin::pin!(self.inspect(page, client, progress));
         let mut inspected = false;
         loop {
             tokio::select! {
@@ -184,19 +198,28 @@ impl Desk {
 
     /// A server that does not know the client, or not its redirect URI, tells that to the
     /// browser only, and no answer ever comes: after a while its page is looked at from here.
-    async fn inspect(&self, page: &BrowserUrl, client: &Client) -> Option<Trouble> {
+    /// Only a page that says so in so many words ends the sign-in: others may be meant for a
+    /// browser, which this is not.
+    async fn inspect(
+        &self,
+        page: &BrowserUrl,
+        client: &Client,
+        progress: &watch::Sender<Progress>,
+    ) -> Option<Trouble> {
         tokio::time::sleep(SILENCE).await;
         let answer = self.settings.web.request(Method::GET, page.as_str(), HeaderMap::new(), None);
-        let answer = answer.await.ok()?;
-        // Others may mean a browser that this is not.
-        if !matches!(answer.status, 400 | 401 | 404 | 422) {
-            return None;
-        }
-        let said = readable(answer.body.expose());
+        let answer = answer.await.ok().filter(|answer| matches!(answer.status, 400 | 404 | 422))?;
+        let said = self.tokens.redactor.clean(&readable(answer.body.expose()));
         let why = format!("the sign-in page says (HTTP {}): {said}", answer.status);
-        let mut trouble = self.failed(&why);
-        trouble.client_forgotten = client.origin == ClientOrigin::Dynamic;
-        Some(trouble)
+        let said = said.to_ascii_lowercase();
+        let of_client = said.contains("client");
+        if of_client || said.contains("redirect") {
+            let mut trouble = self.failed(&why);
+            trouble.client_forgotten = of_client && client.origin == ClientOrigin::Dynamic;
+            return Some(trouble);
+        }
+        note(progress, why);
+        None
     }
 
     async fn exchange(
@@ -214,6 +237,21 @@ impl Desk {
         let web = &self.settings.web;
         let set =
             exchange_code(web, endpoint, client, &code, &request.verifier, redirect_uri, resource);
-        set.await.map_err(|error| self.not_granted(&errand.found.server.issuer, client, &error))
+        let issuer = &errand.found.server.issuer;
+        let set = set.await.map_err(|error| self.not_granted(issuer, client, &error))?;
+        if set.token_type == "DPoP" {
+            let why = format!("{issuer} binds its tokens to a key (DPoP): not supported yet");
+            return Err(self.failed(&why));
+        }
+        Ok(set)
     }
+}
+
+/// For those who wait: something is odd, and the sign-in goes on.
+fn note(progress: &watch::Sender<Progress>, text: String) {
+    progress.send_modify(|now| {
+        if let Some(link) = &mut now.link {
+            link.note = Some(text);
+        }
+    });
 }

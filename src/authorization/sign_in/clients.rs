@@ -2,7 +2,7 @@
 //! hand, one with a metadata document, one registered here and kept by its issuer.
 
 use super::desk::Desk;
-use super::flow::Errand;
+use super::errand::Errand;
 use super::trouble::Trouble;
 use crate::authorization::{AuthorizationError, OAuthPlan};
 use crate::oauth::client::ClientOrigin;
@@ -12,9 +12,10 @@ use crate::oauth::registration::{Registration, register, unregister};
 use crate::oauth::{Client, Web};
 use crate::vault::{Header, RecordKey};
 use std::time::{Duration, Instant};
+use url::Url;
 
 /// How long another process may be registering.
-const LOCK: Duration = Duration::from_secs(30);
+const LOCK: Duration = Duration::from_secs(60);
 /// How long a fixed port may be taken by another sign-in.
 const TAKEN: Duration = Duration::from_secs(10);
 
@@ -30,7 +31,7 @@ impl Desk {
             let listener = self.listen(plan, fixed.map_or(Port::Ephemeral, Port::Fixed)).await?;
             return Ok((listener, client));
         }
-        let key = RecordKey::Registration { issuer: server.issuer.clone() };
+        let key = plan.registration_key(&server.issuer);
         // Held until the client is kept: two sign-ins must not register twice.
         let lock = self.tokens.vault.lock(&key, LOCK).await;
         let _lock = lock.map_err(AuthorizationError::from)?;
@@ -40,6 +41,7 @@ impl Desk {
             (None, Some(port)) => Port::Preferred(port),
             (None, None) => Port::Ephemeral,
         };
+        let plan = &spelled_as(kept.as_ref(), plan);
         let listener = self.listen(plan, port).await?;
         let fits =
             |client: &Client| client.redirect_uri.as_deref() == Some(listener.redirect_uri());
@@ -60,13 +62,17 @@ impl Desk {
 
     /// The client for a sign-in without a redirect.
     pub(super) async fn client_for_device(&self, errand: &Errand) -> Result<Client, Trouble> {
-        Ok(self.client(errand).await?.1)
+        match named(&errand.plan, &errand.found) {
+            Some(client) => Ok(client),
+            None => Ok(self.client(errand).await?.1),
+        }
     }
 
     async fn kept_client(&self, key: &RecordKey) -> Option<Client> {
         let kept = self.tokens.vault.read(key, self.tokens.deadline).await;
         // What cannot be read is made anew.
         let client = Client::from_json(kept.ok()??.payload.expose()).ok()?;
+        self.learn(&client);
         (!client.secret_expired((self.settings.now)())).then_some(client)
     }
 
@@ -90,14 +96,15 @@ impl Desk {
         let endpoint = server.registration_endpoint.as_deref();
         let client = register(&self.settings.web, endpoint, registration).await;
         let client = client.map_err(|error| self.unregistered(&server.issuer, &error))?;
-        if let Some(secret) = &client.secret {
-            self.tokens.redactor.learn(secret.expose());
-        }
-        if let Some(token) = &client.registration_access_token {
-            self.tokens.redactor.learn(token.expose());
-        }
+        self.learn(&client);
         self.keep_client(key, &client).await;
         Ok(client)
+    }
+
+    fn learn(&self, client: &Client) {
+        for secret in [&client.secret, &client.registration_access_token].into_iter().flatten() {
+            self.tokens.redactor.learn(secret.expose());
+        }
     }
 
     async fn keep_client(&self, key: &RecordKey, client: &Client) {
@@ -110,8 +117,8 @@ impl Desk {
     }
 
     /// The server does not know the client any more: the next sign-in registers a new one.
-    pub(super) async fn forget_client(&self, issuer: &str) {
-        let key = RecordKey::Registration { issuer: issuer.to_owned() };
+    pub(super) async fn forget_client(&self, issuer: &str, plan: &OAuthPlan) {
+        let key = plan.registration_key(issuer);
         if let Err(error) = self.tokens.vault.remove(&key) {
             tracing::warn!("the old registration cannot be removed: {error}");
         }
@@ -166,6 +173,13 @@ fn named(plan: &OAuthPlan, found: &Discovered) -> Option<Client> {
     let url = plan.client_metadata_url.as_ref()?;
     let supported = found.server.client_id_metadata_document_supported;
     supported.then(|| Client::metadata_document(url.clone()))
+}
+
+/// With the host in the redirect URI that the server took when the client was registered.
+fn spelled_as(kept: Option<&Client>, plan: &OAuthPlan) -> OAuthPlan {
+    let taken = kept.and_then(|client| Url::parse(client.redirect_uri.as_deref()?).ok());
+    let host = taken.and_then(|uri| uri.host_str().map(str::to_owned));
+    OAuthPlan { host: plan.host.clone().or(host), ..plan.clone() }
 }
 
 /// Has the authorization server forget a client that no token needs any more.

@@ -88,7 +88,7 @@ impl Desk {
                 Err(DiscoveryError::Nothing { .. }) => Ok(false),
                 // Nothing was published: whether it registers clients tells.
                 Ok(found) if found.from == Source::Defaults && plan.client_id.is_none() => {
-                    Ok(self.registers(&found, &plan).await)
+                    Ok(self.settings.allowed && self.registers(&found, &plan).await)
                 }
                 // What is wrong there the sign-in will say.
                 _ => Ok(true),
@@ -134,14 +134,12 @@ impl Desk {
         AuthorizationError::Person(need)
     }
 
-    /// The need of a person at a terminal.
-    pub(super) async fn login_need(&self, anew: bool) -> Need {
+    /// The need of a person at a terminal: whatever there is, they want to sign in.
+    pub(super) async fn login_need(&self) -> Need {
         let why = format!("signing in to {}", self.tokens.whom());
-        let bearer = match self.tokens.stored().await {
-            Ok(Some(record)) if anew => record.bearer().cloned(),
-            _ => None,
-        };
-        self.tokens.need(why, bearer)
+        let stored = self.tokens.readable().await.ok().flatten();
+        let bearer = stored.and_then(|record| record.bearer().cloned());
+        Need { by_person: true, ..self.tokens.need(why, bearer) }
     }
 
     pub(super) fn sign_in(self: &Arc<Self>, need: &Need, cause: Cause) -> Result<SignIn, Need> {
@@ -164,7 +162,8 @@ impl Desk {
         let (desk, need) = (self.clone(), need.clone());
         tokio::spawn(async move {
             let outcome = desk.take_turn(&need, &progress, addresses).await.map_err(Arc::new);
-            if let Err(error) = &outcome {
+            // Who asked at a terminal is told there.
+            if let Some(error) = outcome.as_ref().err().filter(|_| !need.by_person) {
                 (desk.settings.tell)(&format!("the sign-in failed: {error}"));
             }
             *desk.current.lock().unwrap_or_else(PoisonError::into_inner) = None;
@@ -219,6 +218,8 @@ impl Desk {
         if self.is_met(need).await? {
             return Ok(());
         }
+        // Of one that was cut short, perhaps.
+        let _ = self.tokens.vault.remove(&self.place());
         progress.send_modify(|now| now.link = None);
         let signed_in = self.flow(need, progress, pasted).await;
         let _ = self.tokens.vault.remove(&self.place());
@@ -251,7 +252,10 @@ impl Desk {
 
     /// Whether there are tokens by now that end the need.
     async fn is_met(&self, need: &Need) -> Result<bool, AuthorizationError> {
-        let Some(record) = self.tokens.load().await? else { return Ok(false) };
+        let readable = self.tokens.readable().await?;
+        let Some(record) = readable.filter(|record| record.fits(&self.tokens.flags)) else {
+            return Ok(false);
+        };
         let refused = need.refused.as_deref();
         Ok(!record.carries(refused)
             && record.is_usable((self.tokens.now)())
@@ -275,7 +279,7 @@ impl Desk {
         let text = String::from_utf8(found.payload.expose().clone()).ok()?;
         let (url, code) = text.split_once('\n')?;
         let user_code = (!code.is_empty()).then(|| code.to_owned());
-        Some(Link { url: url.to_owned(), user_code })
+        Some(Link { url: url.to_owned(), user_code, note: None })
     }
 
     /// What was found for the same challenge a moment ago; forgotten when a sign-in ends.

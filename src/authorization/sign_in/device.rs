@@ -1,7 +1,8 @@
 //! A sign-in without a browser here (RFC 8628).
 
 use super::desk::Desk;
-use super::flow::{Errand, Granted};
+use super::errand::Errand;
+use super::flow::Granted;
 use super::trouble::Trouble;
 use super::{Link, Progress};
 use crate::oauth::browser::{Where, check};
@@ -12,7 +13,11 @@ impl Desk {
     /// Whether a code is the way: asked for, or offered where no browser can be opened.
     pub(super) fn by_device(&self, errand: &Errand) -> bool {
         let offered = errand.found.server.device_authorization_endpoint.is_some();
-        errand.plan.device || (offered && !self.has_browser() && !self.settings.no_browser)
+        errand.plan.device.unwrap_or(false)
+            || (errand.plan.device.is_none()
+                && offered
+                && !self.has_browser()
+                && !self.settings.no_browser)
     }
 
     pub(super) async fn with_device(
@@ -37,7 +42,7 @@ impl Desk {
             .map_err(|error| self.failed(&format!("the page for the code: {error}")))?;
         let code = self.tokens.redactor.clean(&device.user_code);
         let why = match &self.settings.place {
-            Where::Elsewhere(away) if !errand.plan.device => format!(" ({away})"),
+            Where::Elsewhere(away) if errand.plan.device.is_none() => format!(" ({away})"),
             _ => String::new(),
         };
         (self.settings.tell)(&format!(
@@ -46,8 +51,11 @@ impl Desk {
             page.as_str(),
             large(&code)
         ));
-        self.announce(progress, Link { url: page.as_str().to_owned(), user_code: Some(code) })
-            .await;
+        self.announce(
+            progress,
+            Link { url: page.as_str().to_owned(), user_code: Some(code), note: None },
+        )
+        .await;
         let token_endpoint = server.token_endpoint.as_deref().unwrap_or_default();
         let set = poll(web, token_endpoint, &client, &device, resource).await;
         let set = set.map_err(|error| self.no_device(&server.issuer, &client, &error))?;

@@ -1,13 +1,15 @@
 //! A sign-in: a credential with a person's help, one at a time for a remote.
 //!
 //! * `desk`: begins and joins; takes its turn among processes.
-//! * `flow`: one sign-in from discovery to stored tokens; `browser` and `device` are its two
-//!   ways; `clients` which client it is for; `trouble` what failed, in words.
+//! * `flow`: one sign-in up to the stored tokens; `errand`: what it asks for, and of whom;
+//!   `clients`: for which client; `browser` and `device`: its two ways; `trouble`: what
+//!   failed, in words.
 
 mod browser;
 mod clients;
 mod desk;
 mod device;
+mod errand;
 mod flow;
 mod trouble;
 
@@ -54,6 +56,8 @@ pub struct Need {
     pub(super) step_up: Option<Box<str>>,
     /// Signing in would only fail again: something has to be put right first.
     pub(super) hopeless: bool,
+    /// The person asks for it at a terminal.
+    pub(super) by_person: bool,
     /// When it arose.
     pub(super) since: Instant,
 }
@@ -85,6 +89,8 @@ pub struct Link {
     pub url: String,
     /// The code to enter there (RFC 8628), fit to show.
     pub user_code: Option<String>,
+    /// What went wrong on the way, though the sign-in goes on; fit to show.
+    pub note: Option<String>,
 }
 
 /// A sign-in that runs, or has ended. Dropping it ends nothing.
@@ -165,8 +171,8 @@ impl Authorization {
     }
 
     /// The need of a person who wants to sign in, whatever there is.
-    pub async fn login_need(&self, anew: bool) -> Need {
-        self.desk.login_need(anew).await
+    pub async fn login_need(&self) -> Need {
+        self.desk.login_need().await
     }
 
     /// Who is signed in, as far as the authorization server told. Asks no keychain.

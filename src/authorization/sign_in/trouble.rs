@@ -1,6 +1,7 @@
 //! What failed in a sign-in, in words that name the server, the cause and the next step.
 
 use super::desk::Desk;
+use super::flow::FAILED;
 use crate::authorization::AuthorizationError;
 use crate::oauth::authorization_request::RequestError;
 use crate::oauth::client::ClientOrigin;
@@ -46,7 +47,7 @@ impl Desk {
 
     fn unavailable(&self, why: &str) -> AuthorizationError {
         let why = self.tokens.redactor.clean(why);
-        let message = format!("signing in to {} failed: {why}", self.tokens.whom());
+        let message = format!("signing in to {}{FAILED}{why}", self.tokens.whom());
         AuthorizationError::Unavailable { message }
     }
 
@@ -55,6 +56,18 @@ impl Desk {
         let hint = format!(
             "if you trust it all the same: {} --assume-pkce",
             self.tokens.remote.login_command(None)
+        );
+        self.failed_with(&why, &hint).error
+    }
+
+    pub(super) fn another_issuer(&self, taught: &str, found: &str) -> AuthorizationError {
+        let why = format!(
+            "the client ID is one of {taught}, and the MCP server now names {found} as its authorization server"
+        );
+        let hint = format!(
+            "if that is right: {} --issuer {} --client-id ID",
+            self.tokens.remote.login_command(None),
+            self.tokens.redactor.clean(found)
         );
         self.failed_with(&why, &hint).error
     }

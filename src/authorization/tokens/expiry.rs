@@ -25,7 +25,9 @@ impl Expiry {
 
     /// Not worth renewing yet.
     pub(in crate::authorization) fn is_fresh(&self, now: u64) -> bool {
-        let margin = ((self.at.saturating_sub(self.obtained_at)) / 5).min(LONGEST_MARGIN);
+        let lifetime = self.at.saturating_sub(self.obtained_at);
+        // Of the shortest ones nothing is left to give.
+        let margin = if lifetime < 3 { 0 } else { lifetime.div_ceil(5).min(LONGEST_MARGIN) };
         self.lasts(now, margin)
     }
 
@@ -50,7 +52,8 @@ mod tests {
         let hour = Expiry::new(1000, 4600, 1000);
         assert!(hour.is_fresh(4539) && !hour.is_fresh(4540) && hour.is_valid(4599));
         let short = Expiry::new(1000, 1008, 1000);
-        assert!(short.is_fresh(1006) && !short.is_fresh(1007) && short.is_valid(1007));
+        assert!(short.is_fresh(1005) && !short.is_fresh(1006) && short.is_valid(1007));
+        assert!(Expiry::new(1000, 1001, 1000).is_fresh(1000));
         assert!(!short.is_valid(1008));
     }
 

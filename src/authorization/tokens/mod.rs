@@ -1,11 +1,12 @@
 //! The tokens of one account at one remote: read, renewed, kept.
 //!
 //! * `record`: what the vault keeps; `expiry`: when a token ends.
-//! * `refresh`: renewing them, one process at a time.
+//! * `refresh`: renewing them, one process at a time; `refused`: what a failure means.
 
 mod expiry;
 mod record;
 mod refresh;
+mod refused;
 
 pub(super) use expiry::Expiry;
 pub(super) use record::{Endpoints, TokenRecord};
@@ -20,6 +21,10 @@ use tokio::sync::{Mutex, RwLock};
 
 /// How long another process may hold the tokens: its own refresh is bounded.
 const LOCK: Duration = Duration::from_secs(30);
+
+/// Between two attempts to write what could not be written.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// What it takes to read, renew and keep the tokens of one account at one remote.
 pub(super) struct Tokens {
@@ -45,8 +50,8 @@ struct Held {
     /// Not before this time (seconds since 1970) is a refresh tried again that failed while
     /// the token before was still valid.
     not_before: u64,
-    /// Could not be written: to be written as soon as that is possible.
-    unwritten: bool,
+    /// How the last renewal failed: those who waited for it share that.
+    failure: Option<(Instant, AuthorizationError)>,
 }
 
 impl Tokens {
@@ -77,7 +82,17 @@ impl Tokens {
     /// # Errors
     /// `Vault`, or `SignInNeeded` where a newer version wrote them.
     pub(super) async fn load(&self) -> Result<Option<TokenRecord>, AuthorizationError> {
-        Ok(self.stored().await?.filter(|record| record.fits(&self.flags)))
+        let record = self.stored().await?.filter(|record| record.fits(&self.flags));
+        Ok(record.map(|record| record.under(&self.flags)))
+    }
+
+    /// What can be read of what is stored: a sign-in replaces the rest.
+    pub(super) async fn readable(&self) -> Result<Option<TokenRecord>, AuthorizationError> {
+        match self.stored().await {
+            Err(AuthorizationError::SignInNeeded { .. })
+            | Err(AuthorizationError::Vault(VaultError::Corrupt { .. })) => Ok(None),
+            other => other,
+        }
     }
 
     /// As [`Self::load`], whatever the flags ask for.
@@ -96,7 +111,25 @@ impl Tokens {
         for secret in record.secrets() {
             self.redactor.learn(secret.expose());
         }
+        for named in [&record.plan.issuer, &record.plan.token_endpoint].into_iter().flatten() {
+            self.web.name(named);
+        }
         Ok(Some(record))
+    }
+
+    /// Sets the name of who signed in, if these tokens are still the ones that are stored.
+    pub(super) async fn name(&self, record: &TokenRecord) -> Result<(), AuthorizationError> {
+        let _lock = self.lock().await?;
+        let _busy = self.keep_busy().await;
+        let same = |stored: &TokenRecord| {
+            stored.carries(record.bearer())
+                && stored.refresh_token.as_ref().map(Secret::expose)
+                    == record.refresh_token.as_ref().map(Secret::expose)
+        };
+        if self.stored().await?.is_some_and(|stored| same(&stored)) {
+            self.store(record).await?;
+        }
+        Ok(())
     }
 
     /// Keeps new tokens; the lock of the record is held by the caller.
@@ -108,10 +141,29 @@ impl Tokens {
         self.vault.write(&self.remote.record(), header, &record.payload(), self.deadline).await
     }
 
-    /// Keeps new tokens that cannot be written, for this process.
-    pub(super) fn hold(&self, record: &TokenRecord) {
+    /// New tokens could not be written: they are kept for this process, and written as soon as
+    /// that can be done.
+    pub(super) fn hold(self: &Arc<Self>, record: &TokenRecord, error: &VaultError) {
+        tracing::error!(
+            "the new tokens for {} are in memory only, as they cannot be written: {error}",
+            self.remote
+        );
         let header = record.header(&self.remote, (self.now)());
         self.vault.hold_in_memory(&self.remote.record(), header, &record.payload());
+        let tokens = self.clone();
+        tokio::spawn(async move {
+            let mut pause = FIRST_PAUSE;
+            loop {
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+                let Ok(_lock) = tokens.lock().await else { continue };
+                let key = tokens.remote.record();
+                if tokens.vault.write_held(&key, tokens.deadline).await.is_ok() {
+                    tracing::info!("the tokens for {} are on disk now", tokens.remote);
+                    return;
+                }
+            }
+        });
     }
 
     /// Waits for its turn among the processes that change these tokens.
@@ -138,6 +190,7 @@ impl Tokens {
             refused: refused.map(Box::new),
             step_up: None,
             hopeless: false,
+            by_person: false,
             since: Instant::now(),
         }
     }

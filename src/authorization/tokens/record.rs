@@ -4,6 +4,7 @@ use super::expiry::Expiry;
 use crate::authorization::record::KindError;
 use crate::authorization::{Kind, OAuthPlan, Remote, record_header};
 use crate::oauth::Client;
+use crate::oauth::client::AuthMethod;
 use crate::secret::Secret;
 use crate::vault::{Header, Record};
 use serde::{Deserialize, Serialize};
@@ -73,7 +74,7 @@ impl TokenRecord {
 
     /// What `list` shows.
     pub(super) fn header(&self, remote: &Remote, now: u64) -> Header {
-        let kind = if self.plan.device { Kind::Device } else { Kind::OAuth };
+        let kind = if self.plan.device == Some(true) { Kind::Device } else { Kind::OAuth };
         let mut details = BTreeMap::from([
             ("issuer".to_owned(), json!(self.issuer)),
             ("client_id".to_owned(), json!(self.client.id)),
@@ -130,14 +131,29 @@ impl TokenRecord {
         asked.all(|asked| requested.split_ascii_whitespace().any(|one| one == asked))
     }
 
+    /// With what the flags of this process say of it.
+    pub(super) fn under(mut self, flags: &OAuthPlan) -> Self {
+        self.plan.use_id_token |= flags.use_id_token;
+        if flags.client_id.as_deref() == Some(&self.client.id)
+            && let Some(secret) = &flags.client_secret
+        {
+            self.client.secret = Some(secret.clone());
+            if self.client.method == AuthMethod::None {
+                self.client.method = AuthMethod::ClientSecretBasic;
+            }
+        }
+        self
+    }
+
     /// Whether flags that ask for something else leave this alone.
-    pub(super) fn fits(&self, flags: &OAuthPlan) -> bool {
+    pub(in crate::authorization) fn fits(&self, flags: &OAuthPlan) -> bool {
         let same = |asked: &Option<String>, has: Option<&str>| {
             asked.as_deref().is_none_or(|asked| Some(asked) == has)
         };
         same(&flags.issuer, Some(&self.issuer))
             && same(&flags.client_id, Some(&self.client.id))
             && same(&flags.client_metadata_url, self.plan.client_metadata_url.as_deref())
+            && same(&flags.token_endpoint, Some(&self.endpoints.token))
             && same(&flags.resource, self.resource.as_deref())
             && !(flags.no_resource && self.resource.is_some())
             && self.asked_for(flags.scope.as_deref().unwrap_or_default())

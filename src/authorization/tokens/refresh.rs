@@ -3,13 +3,15 @@
 
 use super::{Held, TokenRecord, Tokens};
 use crate::authorization::AuthorizationError;
-use crate::oauth::client::ClientOrigin;
 use crate::oauth::token::refresh;
 use crate::oauth::{TokenError, TokenSet};
 use crate::secret::Secret;
-use crate::vault::{RecordKey, Reservation};
+use crate::vault::Reservation;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+/// How long a failure answers for those who come after it.
+const SHARED: Duration = Duration::from_secs(1);
 /// Seconds between two attempts at a refresh while the token is still valid.
 const LATER: u64 = 10;
 
@@ -24,11 +26,27 @@ impl Tokens {
         self: &Arc<Self>,
         refused: Option<Secret<String>>,
     ) -> Result<TokenRecord, AuthorizationError> {
-        let tokens = self.clone();
+        let (tokens, came) = (self.clone(), Instant::now());
         // A task of its own: a call that is cancelled must not cut a rotation in two.
         let renewal = tokio::spawn(async move {
             let mut held = tokens.renewing.lock().await;
-            tokens.renew_alone(&mut held, refused.as_ref()).await
+            // Those who waited while it failed share the failure.
+            if let Some((at, failure)) = &held.failure
+                && (*at > came || at.elapsed() < SHARED)
+            {
+                return Err(failure.clone());
+            }
+            let outcome = tokens.renew_alone(&mut held, refused.as_ref()).await;
+            held.failure = match &outcome {
+                Err(failure @ AuthorizationError::Unavailable { .. }) => {
+                    Some((Instant::now(), failure.clone()))
+                }
+                Err(failure @ AuthorizationError::Vault(_)) => {
+                    Some((Instant::now(), failure.clone()))
+                }
+                _ => None,
+            };
+            outcome
         });
         renewal.await.unwrap_or_else(|_| {
             Err(AuthorizationError::Unavailable { message: "the refresh broke off".into() })
@@ -36,7 +54,7 @@ impl Tokens {
     }
 
     async fn renew_alone(
-        &self,
+        self: &Arc<Self>,
         held: &mut Held,
         refused: Option<&Secret<String>>,
     ) -> Result<TokenRecord, AuthorizationError> {
@@ -73,7 +91,7 @@ impl Tokens {
     }
 
     async fn renew_locked(
-        &self,
+        self: &Arc<Self>,
         held: &mut Held,
         record: TokenRecord,
         refused: Option<&Secret<String>>,
@@ -81,30 +99,28 @@ impl Tokens {
         let Some(refresh_token) = record.refresh_token.clone().filter(|_| !record.refused) else {
             return Err(self.over(&record));
         };
-        let busy = self.keep_busy().await;
+        let _busy = self.keep_busy().await;
         let reservation = self.vault.reserve(&self.remote.record()).await?;
+        let spent = record.carries(refused);
         match self.ask(&record, &refresh_token).await {
             Ok(set) => {
                 let fresh = renewed(record, set, (self.now)());
-                self.keep(held, reservation, &fresh).await;
+                self.keep(reservation, &fresh).await;
                 held.not_before = 0;
                 tracing::debug!(expires_at = fresh.expires_at, "renewed the token");
-                drop(busy);
-                Ok(fresh)
+                // A server that gives the same token again will not be asked a third time.
+                if fresh.carries(refused) { Err(self.over(&fresh)) } else { Ok(fresh) }
             }
             Err(error) => {
-                let spent = record.carries(refused);
-                let failed = self.not_renewed(held, &record, reservation, error).await;
+                let failed = self.not_renewed(&record, reservation, error).await;
                 // What the remote has not refused is used to its end.
                 let now = (self.now)();
                 let good = record.expiry(now).is_some_and(|expiry| expiry.is_valid(now));
-                match failed {
-                    AuthorizationError::Unavailable { .. } if good && !spent => {
-                        held.not_before = now + LATER;
-                        Ok(record)
-                    }
-                    failed => Err(failed),
+                if spent || !good {
+                    return Err(failed);
                 }
+                held.not_before = now + LATER;
+                Ok(record)
             }
         }
     }
@@ -118,93 +134,31 @@ impl Tokens {
     ) -> Result<TokenSet, TokenError> {
         let scope = record.granted.as_deref().or(record.requested.as_deref());
         let resource = record.resource.as_deref();
-        let ask = || {
+        let ask = |scope| {
             let endpoint = &record.endpoints.token;
             refresh(&self.web, endpoint, &record.client, refresh_token, scope, resource)
         };
-        match ask().await {
-            Err(TokenError::Lost(_)) => ask().await,
+        match ask(scope).await {
+            Err(TokenError::Lost(_)) => ask(scope).await,
+            // What is left out means as much as was granted (RFC 6749 section 6).
+            Err(TokenError::Refused(response)) if response.is(&["invalid_scope"]) => {
+                ask(None).await
+            }
             other => other,
         }
     }
 
     /// Persists before use; what cannot be written is held and written later.
-    async fn keep(&self, held: &mut Held, reservation: Reservation, fresh: &TokenRecord) {
+    pub(super) async fn keep(self: &Arc<Self>, reservation: Reservation, fresh: &TokenRecord) {
         for secret in fresh.secrets() {
             self.redactor.learn(secret.expose());
         }
         let header = fresh.header(&self.remote, (self.now)());
-        let payload = fresh.payload();
-        let key = self.remote.record();
-        let written =
-            self.vault.write_reserved(reservation, header.clone(), &payload, self.deadline).await;
-        held.unwritten = written.is_err();
+        let (payload, deadline) = (fresh.payload(), self.deadline);
+        let written = self.vault.write_reserved(reservation, header, &payload, deadline).await;
         if let Err(error) = written {
-            tracing::error!(
-                "the new token of {} is in memory only, as it cannot be written: {error}",
-                self.remote
-            );
-            self.vault.hold_in_memory(&key, header, &payload);
+            self.hold(fresh, &error);
         }
-    }
-
-    async fn not_renewed(
-        &self,
-        held: &mut Held,
-        record: &TokenRecord,
-        reservation: Reservation,
-        error: TokenError,
-    ) -> AuthorizationError {
-        let issuer = &record.issuer;
-        let failed = |said: &str| {
-            let message = format!("{issuer} did not renew the sign-in to {}: {said}", self.whom());
-            self.redactor.clean(&message)
-        };
-        match error {
-            TokenError::Malformed { refresh_token: Some(next), why } => {
-                // The one before is spent: this one is all there is, so it is kept first.
-                let next = Some(next);
-                let kept =
-                    TokenRecord { refresh_token: next, access_token: None, ..record.clone() };
-                self.keep(held, reservation, &kept).await;
-                AuthorizationError::Unavailable { message: failed(why) }
-            }
-            TokenError::Refused(response) => {
-                let message = failed(&response.told());
-                tracing::warn!("{message}");
-                if response.is(&["invalid_client"]) {
-                    return self.client_refused(record, &response.told());
-                }
-                // Marked, not deleted: what it says of the sign-in serves the next one.
-                self.keep(held, reservation, &TokenRecord { refused: true, ..record.clone() })
-                    .await;
-                self.over(record)
-            }
-            TokenError::Unavailable(_) | TokenError::Lost(_) | TokenError::Malformed { .. } => {
-                let message = failed(&error.to_string());
-                tracing::warn!("{message}");
-                AuthorizationError::Unavailable { message }
-            }
-        }
-    }
-
-    /// A client registered here is registered anew by the next sign-in; one that the person
-    /// named is theirs to put right.
-    fn client_refused(&self, record: &TokenRecord, said: &str) -> AuthorizationError {
-        if record.client.origin == ClientOrigin::Dynamic {
-            let issuer = record.issuer.clone();
-            let _ = self.vault.remove(&RecordKey::Registration { issuer });
-            return self.over(record);
-        }
-        let (id, issuer) = (&record.client.id, &record.issuer);
-        let why = format!(
-            "{issuer} does not take the client {id} of the sign-in to {}: {said}",
-            self.whom()
-        );
-        let mut need = self.need(self.redactor.clean(&why), record.bearer().cloned());
-        need.hopeless = true;
-        need.hint = format!("{} --client-id ID --client-secret", self.remote.login_command(None));
-        AuthorizationError::Person(need)
     }
 
     fn never(&self) -> AuthorizationError {
@@ -213,7 +167,7 @@ impl Tokens {
     }
 
     /// These tokens are of no use any more.
-    fn over(&self, record: &TokenRecord) -> AuthorizationError {
+    pub(super) fn over(&self, record: &TokenRecord) -> AuthorizationError {
         let why = format!("the sign-in to {} is over", self.whom());
         AuthorizationError::Person(self.need(why, record.bearer().cloned()))
     }

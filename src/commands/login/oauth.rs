@@ -30,7 +30,8 @@ pub(super) async fn login(
     }
     let asked_for = plan.kind.is_some();
     let authorization = authorization(args, vault, &remote, plan, redactor);
-    if !args.force && authorization.was_signed_in() && is_signed_in(args, &authorization).await? {
+    let as_before = authorization.was_signed_in() && !authorization.teaches().await?;
+    if !args.force && as_before && is_signed_in(args, &authorization).await? {
         say(&format!("already signed in to {}; anew: --force", whom(&remote)));
         return Ok(());
     }
@@ -82,7 +83,7 @@ async fn is_open(args: &LoginArgs, authorization: &Authorization) -> bool {
 }
 
 async fn sign_in(args: &LoginArgs, authorization: &Authorization) -> Result<(), Failure> {
-    let need = authorization.login_need(true).await;
+    let need = authorization.login_need().await;
     let mut signing = authorization
         .sign_in(&need, Cause::Person)
         .map_err(|need| Failure::new(Exit::SignInNeeded, need.message).hint(need.hint))?;
@@ -108,5 +109,5 @@ fn read_addresses(signing: SignIn) {
 
 fn stored_all_the_same(failure: Failure) -> Failure {
     let message = format!("the sign-in is stored, but {}", failure.message);
-    Failure { message, hints: Vec::new(), ..failure }
+    Failure { message, ..failure }
 }

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
+import { Readable } from 'node:stream';
 
 /** An HTTP server on a free port of 127.0.0.1. */
 export async function listen(handler) {
@@ -11,8 +12,10 @@ export async function listen(handler) {
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
+  const origin = `http://127.0.0.1:${server.address().port}`;
   return {
-    url: `http://127.0.0.1:${server.address().port}/mcp`,
+    origin,
+    url: `${origin}/mcp`,
     async stop() {
       server.closeAllConnections();
       server.close();
@@ -20,3 +23,35 @@ export async function listen(handler) {
     },
   };
 }
+
+/** The same for a handler that takes a Request and gives a Response. */
+export const listenFetch = (handler) =>
+  listen(async (request, response) => {
+    const body = ['GET', 'HEAD'].includes(request.method) ? {} : { body: Readable.toWeb(request), duplex: 'half' };
+    const aborted = new AbortController();
+    response.on('close', () => aborted.abort());
+    const answer = await handler(
+      new Request(new URL(request.url, `http://${request.headers.host}`), {
+        method: request.method,
+        headers: request.headers,
+        signal: aborted.signal,
+        ...body,
+      }),
+    );
+    const headers = Object.fromEntries(answer.headers);
+    const cookies = answer.headers.getSetCookie();
+    response.writeHead(answer.status, cookies.length ? { ...headers, 'set-cookie': cookies } : headers);
+    response.flushHeaders();
+    if (!answer.body) return void response.end();
+    const stream = Readable.fromWeb(answer.body);
+    stream.on('error', () => response.destroy()); // the client has gone
+    stream.pipe(response);
+  });
+
+export const json = (value, status = 200, headers = {}) => Response.json(value, { status, headers });
+
+export const page = (title, body, status = 200) =>
+  new Response(`<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>${title}</title></head><body><h1>${title}</h1>${body}</body></html>`, {
+    status,
+    headers: { 'content-type': 'text/html; charset=utf-8' },
+  });

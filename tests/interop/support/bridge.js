@@ -31,6 +31,7 @@ function environment(home) {
     HOME: home,
     KEYFERRY_HOME: join(home, 'keyferry'),
     KEYFERRY_VAULT: 'plaintext',
+    BROWSER: 'false', // no page is opened on the machine of who runs this
     ...(process.env.KEYFERRY_LOG && { KEYFERRY_LOG: process.env.KEYFERRY_LOG }),
   };
 }
@@ -40,15 +41,17 @@ export function launch(home, ...args) {
   return { command: executable, args, env: environment(home) };
 }
 
-/** One keyferry command, run to its end. */
-export async function keyferry(home, args, stdin = '') {
-  const { command, env } = launch(home);
-  const child = spawn(command, args, { env, stdio: ['pipe', 'pipe', 'pipe'] });
+/** One keyferry command, run to its end. `watch` is called with all of stderr whenever there is more. */
+export async function keyferry(home, args, { stdin = '', env = {}, watch = () => {} } = {}) {
+  const { command, env: common } = launch(home);
+  const child = spawn(command, args, { env: { ...common, ...env }, stdio: ['pipe', 'pipe', 'pipe'] });
   child.stdin.on('error', () => {}); // it may end without reading
   child.stdin.end(stdin);
-  const ended = Promise.all([once(child, 'close'), text(child.stdout), text(child.stderr)]);
+  let stderr = '';
+  child.stderr.setEncoding('utf8').on('data', (chunk) => watch((stderr += chunk)));
+  const ended = Promise.all([once(child, 'close'), text(child.stdout)]);
   try {
-    const [[code], stdout, stderr] = await within(DEADLINE_MS, `keyferry ${args[0]} ends`, ended);
+    const [[code], stdout] = await within(DEADLINE_MS, `keyferry ${args[0]} ends`, ended);
     return { code, stdout, stderr };
   } finally {
     child.kill('SIGKILL');

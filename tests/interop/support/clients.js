@@ -8,7 +8,7 @@ import assert from 'node:assert/strict';
 import { direct, home, launch } from './bridge.js';
 import { DEADLINE_MS, Seen, within } from './waiting.js';
 
-const SDK = {
+export const SDK = {
   v1: { Client: ClientV1, Stdio: StdioV1, Http: HttpV1 },
   v2: { Client: ClientV2, Stdio: StdioV2, Http: HttpV2 },
 };
@@ -30,11 +30,11 @@ export async function connectDirectly(t, sdk, url, { options = {}, key } = {}) {
 
 /**
  * A client that launches `keyferry <url> ...args` as a host would. `prepare(client)` sets its
- * handlers before it connects. `received` holds every message as it arrived, `notifications` those
+ * handlers before it connects. `env` is what the client's configuration adds. `received` holds every message as it arrived, `notifications` those
  * that no handler took; a message that the SDK could not read, or an answer to nothing, fails the
  * test.
  */
-export async function connect(t, sdk, url, { options = {}, prepare = () => {}, args = [], where, key } = {}) {
+export async function connect(t, sdk, url, { options = {}, prepare = () => {}, args = [], env = {}, where, key } = {}) {
   const { Client, Stdio, Http } = SDK[sdk];
   const client = new Client({ name: `interop-${sdk}`, version: '1.0.0' }, options);
   const notifications = new Seen();
@@ -54,7 +54,8 @@ export async function connect(t, sdk, url, { options = {}, prepare = () => {}, a
     const headers = key && { Authorization: `Bearer ${key}` };
     transport = new Http(new URL(url), { requestInit: { headers } });
   } else {
-    transport = new Stdio({ ...launch(where ?? home(), url, ...args), stderr: 'pipe' });
+    const command = launch(where ?? home(), url, ...args);
+    transport = new Stdio({ ...command, env: { ...command.env, ...env }, stderr: 'pipe' });
     transport.stderr.on('data', (chunk) => (stderr += chunk));
   }
 

@@ -4,6 +4,7 @@ use super::live_as;
 use crate::support::authorization_server::{Consent, Failure, Registration, Script};
 use crate::support::mcp_server::Port;
 use crate::support::scene::Scene;
+use crate::support::web::free_port;
 use serde_json::json;
 use std::time::{Duration, Instant};
 
@@ -101,7 +102,7 @@ fn an_authorization_server_that_says_500() {
 #[test]
 fn a_client_that_the_server_does_not_know() {
     let scene = Scene::new();
-    let flags = ["--client-id", "stranger", "--auth-timeout", "2"];
+    let flags = ["--client-id", "stranger", "--callback-port", &free_port(), "--auth-timeout", "2"];
     let error = names(&scene, &flags, &[&scene.auth.origin()]);
     assert!(error.contains("\"url\""), "{error}");
     let (status, page) = scene.browser.page(0);
@@ -112,7 +113,7 @@ fn a_client_that_the_server_does_not_know() {
 fn a_redirect_uri_that_is_not_registered() {
     let scene = Scene::new();
     scene.auth.preregister("known", None, "none", &["http://localhost:1/other"]);
-    let flags = ["--client-id", "known", "--auth-timeout", "2"];
+    let flags = ["--client-id", "known", "--callback-port", &free_port(), "--auth-timeout", "2"];
     names(&scene, &flags, &[&scene.auth.origin()]);
     assert_eq!(scene.browser.page(0).0, 400);
 }
@@ -150,7 +151,16 @@ fn a_wrong_client_secret() {
     let uris = ["http://localhost/oauth/callback"];
     scene.auth.preregister("known", Some("right"), "client_secret_post", &uris);
     let file = scene.home.file("secret", "wr0ng-5ecret");
-    let flags = ["--client-id", "known", "--secret-file", &file, "--auth-timeout", "10"];
+    let flags = [
+        "--client-id",
+        "known",
+        "--secret-file",
+        &file,
+        "--callback-port",
+        &free_port(),
+        "--auth-timeout",
+        "10",
+    ];
     let error = names(&scene, &flags, &["invalid_client"]);
     assert!(!error.contains("wr0ng-5ecret"), "{error}");
     assert!(scene.auth.asked("/register").is_empty());

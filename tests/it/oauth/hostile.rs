@@ -27,7 +27,7 @@ fn what_a_shell_could_read_something_into_is_encoded_in_the_link() {
             script.metadata = vec![("authorization_endpoint", json!(endpoint))];
         });
         let scene = Scene::of(auth, Browser::new());
-        let mut bridge = scene.launch().args(&["--auth-timeout", "1"]).start().ready();
+        let mut bridge = scene.launch().args(&["--auth-timeout", "0.3"]).start().ready();
         bridge.call("1");
         let error = bridge.own_error("1", &[-31001]);
         let Some(link) = error["data"]["url"].as_str() else {
@@ -114,7 +114,8 @@ fn a_code_of_one_server_is_never_shown_to_another() {
     });
     honest.preregister(client, None, "none", &["http://localhost/oauth/callback"]);
     scene.auth.preregister(client, None, "none", &["http://localhost/oauth/callback"]);
-    let (bridge, link) = at_the_door(&scene, &["--client-id", client]);
+    let (bridge, link) =
+        at_the_door(&scene, &["--client-id", client, "--callback-port", &web::free_port()]);
     assert!(link.starts_with(&honest.origin()), "{link}");
     let page = web::get(&callback_of(&link));
     assert_eq!(page.status, 400, "{}", page.body);

@@ -4,6 +4,7 @@ use super::live_as;
 use crate::support::bridge::Launch;
 use crate::support::browser::{follow, wait};
 use crate::support::scene::Scene;
+use crate::support::web::free_port;
 
 fn printed(stderr: &str, origin: &str) -> Option<String> {
     let mut lines = stderr.lines().map(str::trim);
@@ -66,7 +67,14 @@ fn the_browser_has_none_of_our_pipes_and_none_of_our_secrets() {
         .env("BROWSER", &program)
         .env("KEYFERRY_PASSPHRASE", "pass-5ecret")
         .env("CLIENT_SECRET", "client-5ecret")
-        .args(&["--client-id", "x", "--secret-env", "CLIENT_SECRET"])
+        .args(&[
+            "--client-id",
+            "x",
+            "--secret-env",
+            "CLIENT_SECRET",
+            "--callback-port",
+            &free_port(),
+        ])
         .start()
         .ready();
     let noted = wait("the browser", || {

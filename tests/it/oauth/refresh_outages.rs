@@ -40,9 +40,9 @@ fn an_outage_clears_nothing_and_opens_no_tab() {
 
 #[test]
 fn a_token_that_is_still_good_is_used_while_the_server_is_away() {
-    let scene = Scene::scripted(|script| script.lifetime = Some(10)).signed_in();
+    let scene = Scene::scripted(|script| script.lifetime = Some(6)).signed_in();
     // Inside the margin ahead of the end.
-    std::thread::sleep(std::time::Duration::from_millis(8300));
+    std::thread::sleep(std::time::Duration::from_millis(4900));
     scene.auth.on("/token", |_, wire| wire.status(503));
     let mut bridge = scene.bridge().ready();
     live_as(&mut bridge, "ada");

@@ -54,7 +54,8 @@ fn a_client_that_is_known_already_is_not_registered() {
         });
         let secret = (method != "none").then_some(SECRET);
         scene.auth.preregister("known+id", secret, method, &["http://localhost/oauth/callback"]);
-        let mut launch = scene.launch().args(&["--client-id", "known+id"]);
+        let mut launch =
+            scene.launch().args(&["--client-id", "known+id", "--callback-port", &web::free_port()]);
         if let Some(secret) = secret {
             launch = launch.args(&["--secret-env", "THE_SECRET"]).env("THE_SECRET", secret);
         }
@@ -83,7 +84,8 @@ fn a_secret_is_shown_in_the_way_that_the_server_lists() {
         });
         scene.auth.preregister("known", Some("s"), method, &["http://localhost/oauth/callback"]);
         let file = scene.home.file("secret", "s\n");
-        let flags = ["--client-id", "known", "--secret-file", &file];
+        let flags =
+            ["--client-id", "known", "--secret-file", &file, "--callback-port", &web::free_port()];
         live_as(&mut scene.launch().args(&flags).start().ready(), "ada");
     }
 }
@@ -96,7 +98,10 @@ fn a_client_may_be_given_as_mcp_remote_has_it() {
     for info in [r#"{"client_id":"static"}"#.to_owned(), format!("@{info}")] {
         let home = scene.another_home("plaintext");
         let launch = crate::support::bridge::Launch::new(home, &scene.url());
-        let mut bridge = launch.args(&["--static-oauth-client-info", &info]).start().ready();
+        let mut bridge = launch
+            .args(&["--static-oauth-client-info", &info, "--callback-port", &web::free_port()])
+            .start()
+            .ready();
         live_as(&mut bridge, "ada");
         assert!(scene.auth.asked("/register").is_empty());
     }
@@ -121,7 +126,7 @@ fn a_client_id_metadata_document_is_used_where_the_server_knows_them() {
             script.metadata = vec![("client_id_metadata_document_supported", json!(supported))];
         });
         scene.auth.preregister(DOCUMENT, None, "none", &["http://localhost/oauth/callback"]);
-        let flags = ["--client-metadata-url", DOCUMENT];
+        let flags = ["--client-metadata-url", DOCUMENT, "--callback-port", &web::free_port()];
         let mut bridge = scene.launch().args(&flags).start().ready();
         let who = bridge.answer_to_whoami();
         assert!(who.contains("ada "), "supported: {supported}: {who}");
@@ -190,10 +195,11 @@ fn a_client_that_the_server_has_forgotten_is_registered_anew() {
 fn a_forgotten_client_known_by_id_is_an_error_and_no_new_registration() {
     let scene = Scene::scripted(|script| script.any_port = true);
     scene.auth.preregister("known", None, "none", &["http://localhost/oauth/callback"]);
-    scene.login(&["--client-id", "known"]).expect(0);
+    let port = web::free_port();
+    scene.login(&["--client-id", "known", "--callback-port", &port]).expect(0);
     scene.auth.forget_clients();
     scene.auth.revoke_access_tokens();
-    let flags = ["--client-id", "known", "--auth-timeout", "1"];
+    let flags = ["--client-id", "known", "--callback-port", &port, "--auth-timeout", "1"];
     let mut bridge = scene.launch().args(&flags).start();
     bridge.request("0", "initialize", &crate::support::bridge::initialize_params("2025-11-25"));
     bridge.answer("0");
@@ -207,7 +213,11 @@ fn a_forgotten_client_known_by_id_is_an_error_and_no_new_registration() {
 fn flags_for_another_client_do_not_use_the_stored_token() {
     let scene = Scene::scripted(|script| script.any_port = true).signed_in();
     scene.auth.preregister("known", None, "none", &["http://localhost/oauth/callback"]);
-    let mut bridge = scene.launch().args(&["--client-id", "known"]).start().ready();
+    let mut bridge = scene
+        .launch()
+        .args(&["--client-id", "known", "--callback-port", &web::free_port()])
+        .start()
+        .ready();
     live_as(&mut bridge, "ada");
     let asked = scene.auth.asked("/authorize");
     assert_eq!(asked[1].param("client_id"), Some("known"));
@@ -215,9 +225,7 @@ fn flags_for_another_client_do_not_use_the_stored_token() {
 
 #[test]
 fn the_redirect_uri_is_what_the_flags_say() {
-    let free = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    let port = free.local_addr().unwrap().port().to_string();
-    drop(free);
+    let port = web::free_port();
     for (flags, expected) in [
         (&["--callback-port", &port][..], format!("http://localhost:{port}/oauth/callback")),
         (&[&port], format!("http://localhost:{port}/oauth/callback")),

@@ -258,6 +258,20 @@ fn a_sign_in_that_failed_is_begun_again_by_a_call_and_not_for_ever() {
     scene.nothing_leaked(&[&bridge.stderr()]);
 }
 
+/// Nobody knew before the sign-in.
+#[test]
+fn a_remote_of_the_other_era_is_an_error_that_says_so() {
+    let scene = Scene::modern(AuthorizationServer::start(), Browser::following());
+    let mut bridge = scene.launch().args(&["--auth-timeout", "5"]).start();
+    initialized(&mut bridge);
+    bridge.notify("notifications/initialized", "{}");
+    bridge.call("1");
+    let error = bridge.error("1");
+    let message = error["message"].as_str().unwrap();
+    assert!(message.contains("2026-07-28") || message.contains("legacy"), "{error}");
+    assert_eq!(scene.browser.tabs().len(), 1);
+}
+
 /// A remote tool of the name wins.
 #[test]
 fn a_remotes_own_sign_in_tool_is_the_remotes() {

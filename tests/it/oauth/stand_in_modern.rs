@@ -4,6 +4,7 @@ use crate::support::authorization_server::AuthorizationServer;
 use crate::support::bridge::Bridge;
 use crate::support::browser::{Browser, follow};
 use crate::support::http::{Request, Wire};
+use crate::support::legacy::{Legacy, Sessions};
 use crate::support::mcp_server::{Port, park};
 use crate::support::modern::{Modern, Tools, VERSION, request};
 use crate::support::scene::{Scene, modern_tool};
@@ -134,6 +135,30 @@ fn a_waiting_modern_call_that_is_cancelled_is_never_sent() {
     assert!(authorized.clone().all(|call| call.params().contains("whoami")), "it was sent");
     assert_eq!(authorized.count(), 1);
     bridge.finish().has_no_answer_to("1");
+}
+
+/// Nobody knew before the sign-in.
+#[test]
+fn a_legacy_remote_behind_a_sign_in_is_an_error_that_says_so() {
+    let auth = AuthorizationServer::start();
+    let legacy = Legacy::new().sessions(&Sessions::default()).lenient().into_handler();
+    let remote = auth.guard(Port::reserve(), move |request, wire| match request.kind().as_str() {
+        "initialize" | "DELETE" | "GET" => legacy(request, wire),
+        // What the SDKs of that era say to a request without a session.
+        _ => wire.reply(
+            400,
+            &[("Content-Type", "application/json")],
+            br#"{"jsonrpc":"2.0","error":{"code":-32000,"message":"Bad Request: Server not initialized"},"id":null}"#,
+        ),
+    });
+    let scene = Scene::with(auth, remote, Browser::following());
+    let mut bridge = scene.launch().args(&["--auth-timeout", "5"]).start();
+    bridge.send(request("0", "server/discover", ""));
+    bridge.result("0");
+    bridge.send(request("1", "tools/call", WHOAMI));
+    let error = bridge.error("1").to_string();
+    assert!(error.contains("not initialized") || error.contains("legacy"), "{error}");
+    assert_eq!(scene.browser.tabs().len(), 1);
 }
 
 #[test]

@@ -113,6 +113,31 @@ fn who_signed_in_is_learned_from_whatever_says_it() {
     assert_eq!(rows(&scene)[0]["identity"], Value::Null);
 }
 
+/// A name is what somebody typed into a form.
+#[test]
+fn a_name_with_markup_and_control_characters_is_only_a_name() {
+    let evil = "<img src=x onerror=alert(1)>ada\u{1b}[2J\u{202e}\u{7}";
+    for source in ["id_token", "userinfo"] {
+        let scene = Scene::scripted(|script| {
+            script.user = evil;
+            script.id_token = source == "id_token";
+            if source == "userinfo" {
+                script.metadata = vec![("userinfo_endpoint", json!("{as}/userinfo"))];
+            }
+        });
+        let done = scene.login(&[]).expect(0);
+        let (_, page) = scene.browser.page(0);
+        assert!(!page.contains("<img"), "{page}");
+        let list = scene.home.run(&["list"], "").expect(0);
+        assert!(list.stdout.contains("ada"), "{}", list.stdout);
+        for text in [&page, &done.stderr, &list.stdout, &list.stderr] {
+            for bad in ['\u{1b}', '\u{202e}', '\u{7}'] {
+                assert!(!text.contains(bad), "{bad:?} in {text:?}");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_server_that_will_not_say_who_signed_in_stops_nothing() {
     for path in ["/userinfo", "/introspect"] {
@@ -132,12 +157,13 @@ fn token_prints_a_good_one_renewed_where_needed() {
     let scene = Scene::scripted(|script| script.lifetime = Some(1)).signed_in();
     scene.auth.wait_expiry();
     scene.auth.script(|script| script.lifetime = Some(3600));
+    let before = scene.auth.refreshed();
     let token = scene.token();
     assert!(scene.auth.accepts(&token), "{token}");
-    assert_eq!(scene.auth.refreshed(), 1);
+    assert_eq!(scene.auth.refreshed(), before + 1);
     let header = scene.home.run(&["token", &scene.url(), "--header"], "").expect(0);
     assert_eq!(header.stdout, format!("Authorization: Bearer {token}\n"));
-    assert_eq!(scene.auth.refreshed(), 1);
+    assert_eq!(scene.auth.refreshed(), before + 1);
 }
 
 #[test]

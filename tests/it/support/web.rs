@@ -162,3 +162,23 @@ pub(crate) fn with_param(url: &str, name: &str, value: Option<&str>) -> String {
     url.query_pairs_mut().clear().extend_pairs(params);
     url.into()
 }
+
+/// A port that is free on both loopback addresses and that no outgoing connection
+/// will take: below the range that systems choose from.
+pub(crate) fn free_port() -> String {
+    use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
+    use std::sync::atomic::{AtomicU32, Ordering};
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    loop {
+        // Other processes of this test look for ports too.
+        let start = std::process::id().wrapping_mul(37);
+        let n = start.wrapping_add(NEXT.fetch_add(1, Ordering::SeqCst)) % 12_000;
+        let port = 20_000 + u16::try_from(n).expect("below 12000");
+        let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_err()
+            || TcpListener::bind((Ipv6Addr::LOCALHOST, port))
+                .is_err_and(|error| error.kind() == std::io::ErrorKind::AddrInUse);
+        if !taken {
+            return port.to_string();
+        }
+    }
+}

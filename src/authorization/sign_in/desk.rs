@@ -212,7 +212,9 @@ impl Desk {
     ) -> Result<(), AuthorizationError> {
         // Before anyone signs in: a token that cannot be kept is found out about first.
         if !self.tokens.vault.lasting(self.tokens.deadline).await? {
-            tracing::info!("the sign-in is kept in memory and ends with this process");
+            let notice = self.tokens.vault.notice();
+            let notice = notice.unwrap_or_else(|| "the sign-in ends with this process".into());
+            tracing::warn!("{notice}");
         }
         let lock = self.turn(need, progress).await?;
         if self.is_met(need).await? {

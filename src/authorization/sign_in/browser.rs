@@ -214,7 +214,7 @@ impl Desk {
         let said = said.to_ascii_lowercase();
         let of_client = said.contains("client");
         if of_client || said.contains("redirect") {
-            let mut trouble = self.failed(&why);
+            let mut trouble = self.failed_with(&why, &self.client_hint(client));
             trouble.client_forgotten = of_client && client.origin == ClientOrigin::Dynamic;
             return Some(trouble);
         }

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod again;
+mod binding;
 mod cached;
 mod callback;
 #[cfg(target_os = "linux")]
@@ -16,6 +17,8 @@ mod failures;
 mod full_disk;
 mod hostile;
 mod hostile_metadata;
+#[cfg(target_os = "linux")]
+mod keychain;
 mod never;
 mod no_browser;
 mod other_flags;

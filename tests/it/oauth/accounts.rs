@@ -1,6 +1,7 @@
 //! Two people at one remote at once.
 
 use super::live_as;
+use crate::support::bridge::initialize_params;
 use crate::support::browser::follow;
 use crate::support::scene::Scene;
 use serde_json::Value;
@@ -141,4 +142,24 @@ fn the_link_of_one_is_not_offered_to_the_other_as_theirs() {
     bob.call("1");
     let error = bob.own_error("1", &[-31001]);
     assert_ne!(error["data"]["url"], hers, "{error}");
+}
+
+#[test]
+fn ten_first_starts_for_two_accounts_are_two_tabs() {
+    let scene = Scene::new();
+    let start = |account| scene.launch().args(&["--account", account]).start();
+    let mut bridges: Vec<_> = (0..5).flat_map(|_| [start("default"), start("work")]).collect();
+    for bridge in &bridges {
+        bridge.request(r#""init""#, "initialize", &initialize_params("2025-11-25"));
+    }
+    for bridge in &mut bridges {
+        bridge.result(r#""init""#);
+        bridge.notify("notifications/initialized", "{}");
+        bridge.tool("1", "whoami");
+    }
+    for bridge in &mut bridges {
+        assert_eq!(bridge.text("1"), "ada scope=-");
+    }
+    assert_eq!(scene.browser.tabs().len(), 2);
+    assert_eq!(rows(&scene).len(), 2);
 }

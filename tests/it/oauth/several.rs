@@ -292,3 +292,26 @@ fn a_forced_login_beside_running_bridges_is_theirs_too() {
     assert_eq!(scene.browser.tabs().len(), 2);
     assert_eq!(scene.auth.refreshed(), 0);
 }
+
+/// Whoever was faster: what a person has ended does not come back.
+#[test]
+fn a_logout_in_the_middle_of_a_renewal_is_the_last_word() {
+    let scene = Scene::new().signed_in();
+    let mut bridge = scene.bridge().ready();
+    live_as(&mut bridge, "ada");
+    scene.auth.revoke_access_tokens();
+    scene.auth.script(|script| script.token_delay = Duration::from_millis(300));
+    bridge.call("1");
+    scene.auth.wait_asked("/token", 2);
+    scene.home.run(&["logout", &scene.url()], "").expect(0);
+    scene.auth.script(|script| script.token_delay = Duration::ZERO);
+    bridge.answer("1");
+    bridge.finish();
+    let list = scene.home.run(&["list", "--json"], "").expect(0);
+    // Unless the call began a sign-in of its own, which is a new one.
+    let signed_in = scene.auth.asked("/authorize").len() - 1;
+    assert_eq!(list.stdout.matches("\"oauth\"").count(), signed_in, "{}", list.stdout);
+    for token in scene.auth.secrets().iter().filter(|one| one.starts_with("access-")).take(2) {
+        assert!(!scene.auth.accepts(token), "{token} is still good");
+    }
+}

@@ -197,3 +197,24 @@ fn an_open_remote_is_asked_for_no_metadata() {
     bridge.finish();
     assert!(remote.requests().iter().all(|request| request.target == "/mcp"));
 }
+
+/// A list has an end for us, whatever its length.
+#[test]
+fn a_long_list_of_authorization_servers_is_not_tried_to_its_end() {
+    let all: Vec<_> = (0..50).map(|n| format!("{{as}}/tenant-{n}")).collect();
+    let scene = Scene::scripted(|script| {
+        script.issuer_path = "/tenant-49";
+        script.resource_metadata = vec![("authorization_servers", json!(all))];
+    });
+    let mut bridge = scene.launch().args(&["--auth-timeout", "5"]).start().ready();
+    bridge.call("1");
+    bridge.own_error("1", &[-31001, -31002]);
+    let asked = scene.auth.server().requests();
+    let tenants: std::collections::HashSet<_> = asked
+        .iter()
+        .filter_map(|request| request.target.split("/tenant-").nth(1))
+        .map(|rest| rest.split('/').next().unwrap_or_default().to_owned())
+        .collect();
+    assert!((1..=10).contains(&tenants.len()), "{} servers were asked", tenants.len());
+    assert!(scene.browser.tabs().is_empty());
+}

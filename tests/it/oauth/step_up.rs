@@ -3,6 +3,7 @@
 use super::{at_the_door, live_as};
 use crate::support::authorization_server::{AuthorizationServer, Consent};
 use crate::support::browser::{Browser, follow};
+use crate::support::legacy::{Legacy, Sessions};
 use crate::support::scene::Scene;
 
 fn scene() -> Scene {
@@ -176,4 +177,25 @@ fn a_step_up_without_an_answer_ends_with_the_link() {
     let error = bridge.own_error("1", &[-31001]);
     assert_eq!(error["data"]["url"], scene.browser.wait_tabs(2)[1], "{error}");
     live_as(&mut bridge, "ada");
+}
+
+/// Each time something else: the person is not sent round for ever.
+#[test]
+fn a_server_that_always_wants_something_else_is_given_up() {
+    let auth = AuthorizationServer::scripted(|script| script.challenge_scope = Some("read"));
+    let count = std::sync::atomic::AtomicUsize::new(0);
+    let remote = Legacy::new().sessions(&Sessions::default());
+    let remote = remote.on("tools/call", move |_, wire| {
+        let scope = count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        let challenge = format!(r#"Bearer error="insufficient_scope", scope="s{scope}""#);
+        wire.reply(403, &[("WWW-Authenticate", &challenge)], b"");
+    });
+    let remote = auth.protect(remote);
+    let scene = Scene::with(auth, remote, Browser::following()).signed_in();
+    let mut bridge = scene.bridge().ready();
+    bridge.call("1");
+    let error = bridge.own_error("1", &[-31001, -31004]).to_string();
+    let visits = scene.browser.tabs().len() - 1;
+    assert!((1..=3).contains(&visits), "{visits} visits: {error}");
+    bridge.still_serves();
 }

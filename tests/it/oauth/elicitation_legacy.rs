@@ -151,3 +151,17 @@ fn where_a_browser_can_be_opened_the_client_is_not_asked() {
         assert!(!line.contains("elicitation"), "{line}");
     }
 }
+
+/// It said that it shows links, and then did not.
+#[test]
+fn a_client_that_answers_with_an_error_gets_one_for_its_call_and_the_sign_in_goes_on() {
+    let scene = scene(2);
+    let mut bridge = ready(&scene, &json!({ "url": {} }), &["--auth-timeout", "10"]);
+    bridge.tool("1", "whoami");
+    let asked = bridge.message("elicitation/create");
+    let error = json!({ "code": -32601, "message": "Method not found" });
+    let answer = json!({ "jsonrpc": "2.0", "id": asked["id"], "error": error });
+    bridge.send(answer.to_string());
+    bridge.own_error("1", &[-31001]);
+    live_as(&mut bridge, "ada");
+}

@@ -29,6 +29,10 @@ impl Exchange {
                     None => {}
                 }
             }
+            if session.unsaid.is_some() && self.is_in_session() {
+                bridge.end_handshake().await?;
+                continue;
+            }
             let credential = self.credential(tries).await?;
             let reply = self.post(&credential, &session).await?;
             let lost = reply.status == StatusCode::NOT_FOUND && self.used_session(&session);

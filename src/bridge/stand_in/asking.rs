@@ -33,6 +33,12 @@ impl Bridge {
         Ok(sign_in)
     }
 
+    /// A message of the client's met with a need that it does not wait for.
+    pub(in super::super) fn person_is_needed(self: &Arc<Self>, need: &Need, cause: Cause) {
+        self.stand_in.needs(need, false, self.authorization.known());
+        let _ = self.begin_sign_in(need, cause);
+    }
+
     /// Sees to it that all is live after the sign-in, also if nobody waits for it any more.
     fn watch(self: &Arc<Self>, sign_in: &SignIn) {
         if self.stand_in.watched.swap(true, Ordering::Relaxed) {
@@ -69,19 +75,28 @@ impl Bridge {
     /// There is a token now: the real remote takes the place of the stand-in.
     async fn signed_in(self: &Arc<Self>) {
         self.person_was_here().await;
-        for pause in PAUSES {
+        let mut pauses = PAUSES.into_iter();
+        // The client may shake hands again meanwhile, and be answered by the stand-in again.
+        loop {
             let session = self.session.snapshot();
-            if !session.is_stand_in() {
+            let outcome = if session.is_stand_in() {
+                self.recover(session.epoch).await
+            } else if session.unsaid.is_some() {
+                self.end_handshake().await
+            } else {
                 return;
-            }
-            let outcome = self.recover(session.epoch).await;
-            let again =
-                matches!(&outcome, Err(Failure::Bridge(error)) if error.code == UNREACHABLE);
+            };
+            let again = match &outcome {
+                Ok(()) => true,
+                Err(Failure::Bridge(error)) => error.code == UNREACHABLE,
+                Err(_) => false,
+            };
+            let pause = if outcome.is_ok() { Some(Duration::ZERO) } else { pauses.next() };
             self.log_refusal("the handshake after the sign-in", outcome);
-            if !again {
-                return;
+            match pause.filter(|_| again) {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => return,
             }
-            tokio::time::sleep(pause).await;
         }
     }
 

@@ -1,5 +1,6 @@
 //! Sign-in, from a URL alone to tools that stay.
 
+mod bridge_review;
 mod callback;
 mod device;
 mod discovery;

@@ -218,7 +218,7 @@ impl StandIn {
     }
 
     /// The notifications for the lists that the client did not get from the remote.
-    fn stale(&self) -> Vec<&'static str> {
+    pub(super) fn stale(&self) -> Vec<&'static str> {
         let state = self.lock();
         let mut stale = Vec::new();
         for list in [List::Tools, List::Prompts, List::Resources, List::Templates] {

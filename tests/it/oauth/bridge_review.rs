@@ -1,5 +1,6 @@
 //! Needs for a person that arise where no request waits for one, or while the remote is slow.
 
+use super::live_as;
 use crate::support::authorization_server::AuthorizationServer;
 use crate::support::browser::{Browser, follow};
 use crate::support::http::{Events, Request};
@@ -8,6 +9,7 @@ use crate::support::mcp_server::{Call, Parked, park};
 use crate::support::scene::Scene;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 fn is_authorized(request: &Request) -> bool {
     request.header("authorization").is_some()
@@ -92,10 +94,9 @@ fn a_stream_that_outlives_its_token_is_resumed_with_the_next_one() {
 
 #[test]
 fn a_stream_whose_sign_in_is_over_is_resumed_after_the_next_one() {
-    let (mut scene, calls, resumed) = resumable(Browser::following());
-    scene.browser = Browser::new();
-    let browser = scene.browser.command();
-    let mut bridge = scene.launch().env("BROWSER", &browser).start().ready();
+    let (scene, calls, resumed) = resumable(Browser::following());
+    let scene = left_alone(scene);
+    let mut bridge = scene.bridge().ready();
     bridge.call("1");
     let (events, answer) = begun(calls.next());
     scene.auth.revoke_grants();
@@ -110,11 +111,9 @@ fn a_stream_whose_sign_in_is_over_is_resumed_after_the_next_one() {
 
 #[test]
 fn a_stream_that_nobody_signs_in_for_ends_with_the_link() {
-    let (mut scene, calls, _resumed) = resumable(Browser::following());
-    scene.browser = Browser::new();
-    let browser = scene.browser.command();
-    let flags = ["--auth-timeout", "1"];
-    let mut bridge = scene.launch().env("BROWSER", &browser).args(&flags).start().ready();
+    let (scene, calls, _resumed) = resumable(Browser::following());
+    let scene = left_alone(scene);
+    let mut bridge = scene.launch().args(&["--auth-timeout", "1"]).start().ready();
     bridge.call("1");
     let (events, _) = begun(calls.next());
     scene.auth.revoke_grants();
@@ -123,4 +122,112 @@ fn a_stream_that_nobody_signs_in_for_ends_with_the_link() {
     assert_eq!(error["data"]["url"], scene.browser.link(), "{error}");
     assert!(error["message"].as_str().unwrap().contains("may have been executed"), "{error}");
     assert_eq!(scene.remote.of("tools/call").len(), 1);
+}
+
+/// A scene whose person has gone: nobody follows a link unasked any more.
+fn left_alone(mut scene: Scene) -> Scene {
+    scene.browser = Browser::new();
+    scene.home = Arc::new(
+        Arc::into_inner(scene.home)
+            .expect("nobody else's")
+            .with("BROWSER", &scene.browser.command()),
+    );
+    scene
+}
+
+/// What was last seen of it promised no changes, but what is shown meanwhile is not the truth.
+#[test]
+fn every_list_that_was_answered_here_is_announced_after_the_sign_in() {
+    let auth = AuthorizationServer::start();
+    let remote = Legacy::new()
+        .sessions(&Sessions::default())
+        .capabilities(r#"{"tools":{},"prompts":{},"resources":{}}"#)
+        .on("prompts/list", |request, wire| {
+            wire.json(request.result(r#"{"prompts":[{"name":"p"}]}"#));
+        });
+    let remote = auth.protect(remote);
+    let scene = Scene::with(auth, remote, Browser::following()).signed_in();
+    let mut bridge = scene.bridge().ready();
+    live_as(&mut bridge, "ada");
+    bridge.finish();
+    let scene = left_alone(scene);
+    scene.auth.revoke_grants();
+    let mut bridge = scene.bridge();
+    let result = super::initialized(&mut bridge);
+    for kind in ["tools", "prompts", "resources"] {
+        assert_eq!(result["capabilities"][kind]["listChanged"], true, "{result}");
+    }
+    bridge.notify("notifications/initialized", "{}");
+    bridge.request("1", "prompts/list", "{}");
+    assert_eq!(bridge.result("1")["prompts"], serde_json::json!([]));
+    bridge.tool("2", "whoami");
+    follow(&scene.browser.link());
+    bridge.message("notifications/prompts/list_changed");
+    bridge.message("notifications/resources/list_changed");
+    bridge.request("3", "prompts/list", "{}");
+    assert_eq!(bridge.result("3")["prompts"][0]["name"], "p");
+}
+
+/// How often the stream of the server was asked for.
+fn streams(log: &[Arc<Request>]) -> usize {
+    log.iter().filter(|request| request.kind() == "GET" && request.target == "/mcp").count()
+}
+
+fn wait_streams(scene: &Scene, count: usize) {
+    scene.remote.wait("the streams", |log| (streams(log) >= count).then_some(()));
+}
+
+#[test]
+fn a_stream_of_the_server_that_no_token_opens_is_given_up() {
+    let auth = AuthorizationServer::start();
+    let remote = Legacy::new().sessions(&Sessions::default()).on("GET", |_, wire| {
+        wire.reply(401, &[("WWW-Authenticate", r#"Bearer error="invalid_token""#)], b"");
+    });
+    let remote = auth.protect(remote);
+    let scene = Scene::with(auth, remote, Browser::following()).signed_in();
+    let mut bridge = scene.bridge().ready();
+    wait_streams(&scene, 2);
+    // Time enough for a third one that must not come.
+    std::thread::sleep(Duration::from_millis(2800));
+    live_as(&mut bridge, "ada");
+    assert_eq!((streams(&scene.remote.requests()), scene.auth.refreshed()), (2, 1));
+}
+
+#[test]
+fn a_stream_of_the_server_outlasts_an_outage_of_the_authorization_server() {
+    let auth = AuthorizationServer::start();
+    let (get, gets) = park();
+    let remote = auth.protect(Legacy::new().sessions(&Sessions::default()).on("GET", get));
+    let scene = Scene::with(auth, remote, Browser::following()).signed_in();
+    let _bridge = scene.bridge().ready();
+    let stream = gets.next().wire.events();
+    let before = scene.auth.asked("/token").len();
+    scene.auth.on("/token", |_, wire| wire.status(503));
+    scene.auth.revoke_access_tokens();
+    stream.end();
+    scene.auth.wait_asked("/token", before + 1);
+    // The outage is over when the stream has been asked for in vain once more.
+    wait_streams(&scene, 3);
+    scene.auth.restore("/token");
+    gets.next();
+}
+
+#[test]
+fn a_stream_of_the_server_comes_back_with_the_sign_in() {
+    let auth = AuthorizationServer::start();
+    let (get, gets) = park();
+    let remote = auth.protect(Legacy::new().sessions(&Sessions::default()).on("GET", get));
+    let scene = left_alone(Scene::with(auth, remote, Browser::following()).signed_in());
+    let mut bridge = scene.bridge().ready();
+    let stream = gets.next().wire.events();
+    scene.auth.revoke_grants();
+    stream.end();
+    // The next pause is of four seconds.
+    wait_streams(&scene, 3);
+    let start = Instant::now();
+    bridge.tool("1", "whoami");
+    follow(&scene.browser.link());
+    assert_eq!(bridge.text("1"), "ada scope=-");
+    gets.next();
+    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
 }

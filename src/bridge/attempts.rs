@@ -38,6 +38,9 @@ impl Exchange {
             let lost = reply.status == StatusCode::NOT_FOUND && self.used_session(&session);
             match reply.status {
                 StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                    for ticket in &self.tickets {
+                        ticket.mark_unsent();
+                    }
                     let answer = bridge.after_refusal(reply, &credential);
                     let fresh = tries.in_time(bridge, answer).await?;
                     tries.take(bridge, fresh)?;

@@ -29,11 +29,18 @@ impl Exchange {
                     None => {}
                 }
             }
+            if session.unsaid.is_some() && self.is_in_session() {
+                bridge.end_handshake().await?;
+                continue;
+            }
             let credential = self.credential(tries).await?;
             let reply = self.post(&credential, &session).await?;
             let lost = reply.status == StatusCode::NOT_FOUND && self.used_session(&session);
             match reply.status {
                 StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                    for ticket in &self.tickets {
+                        ticket.mark_unsent();
+                    }
                     let answer = bridge.after_refusal(reply, &credential);
                     let fresh = tries.in_time(bridge, answer).await?;
                     tries.take(bridge, fresh)?;
@@ -53,7 +60,7 @@ impl Exchange {
                 }
                 status if status.is_success() => {
                     bridge.took(&credential, self.era()).await;
-                    return self.deliver(reply, &credential, &session).await;
+                    return self.deliver(reply, &session, tries).await;
                 }
                 _ => return self.failed(bridge.http_error(reply).await).await,
             }
@@ -133,8 +140,8 @@ impl Exchange {
     async fn deliver(
         &self,
         reply: Reply,
-        credential: &Credential,
         session: &Snapshot,
+        tries: &mut Tries,
     ) -> Result<(), Failure> {
         let status = reply.status.as_u16();
         let delivery = Delivery {
@@ -147,7 +154,7 @@ impl Exchange {
         match reply.content {
             Content::EventStream => {
                 let stream = reply.body.events();
-                return self.deliver_stream(&delivery, stream, credential).await;
+                return self.deliver_stream(&delivery, stream, tries).await;
             }
             Content::Json | Content::Unnamed => {
                 let body = reply.body.whole().await.map_err(|lost| self.bridge.lost(&lost))?;
@@ -173,7 +180,7 @@ impl Exchange {
         &self,
         delivery: &Delivery<'_>,
         mut stream: EventStream,
-        credential: &Credential,
+        tries: &mut Tries,
     ) -> Result<(), Failure> {
         let mut resumption = Resumption::default();
         loop {
@@ -191,10 +198,26 @@ impl Exchange {
             if self.calls.iter().any(|call| call.era == Era::Modern) {
                 return Err(failure.into());
             }
-            match resumption.resume(&self.bridge, credential, &delivery.session).await {
-                Some(resumed) => stream = resumed,
+            stream = match self.resume(&mut resumption, delivery, tries).await? {
+                Some(resumed) => resumed,
                 None => return Err(failure.into()),
             }
+        }
+    }
+
+    /// The continuation of a broken stream, after a sign-in if there has to be one.
+    async fn resume(
+        &self,
+        resumption: &mut Resumption,
+        delivery: &Delivery<'_>,
+        tries: &mut Tries,
+    ) -> Result<Option<EventStream>, Failure> {
+        loop {
+            match resumption.resume(&self.bridge, &delivery.session).await {
+                Ok(resumed) => return Ok(resumed),
+                Err(need) => Box::pin(self.wait_to_resume(&need, tries)).await?,
+            }
+            resumption.begin_again();
         }
     }
 }

@@ -6,7 +6,7 @@ use super::call::{Answered, Call};
 use super::intake::Held;
 use super::pending::Ticket;
 use super::refusal::{Failure, TIMED_OUT};
-use super::stand_in::Next;
+use super::stand_in::{HANDSHAKE, Next, SEEN, Wants};
 use super::tries::Tries;
 use crate::jsonrpc::{BridgeError, error_response, with_id};
 use bytes::Bytes;
@@ -35,10 +35,7 @@ impl Exchange {
     pub(super) async fn run(self) {
         let outcome = match self.bridge.timeout.filter(|_| !self.stays_open()) {
             None => self.until_answered().await,
-            Some(limit) => match tokio::time::timeout(limit, self.until_answered()).await {
-                Ok(outcome) => outcome,
-                Err(_) => Err(self.timed_out(limit)),
-            },
+            Some(limit) => self.in_time(limit).await,
         };
         if let Err(failure) = outcome {
             self.answer_with(&failure.with_command()).await;
@@ -71,6 +68,24 @@ impl Exchange {
                 Next::SendAgain => {}
             }
         }
+    }
+
+    /// What is left of a handshake when the remote does not have it has limits of its own: a
+    /// client takes an error for a remote of the other era.
+    async fn in_time(&self, limit: Duration) -> Result<(), Failure> {
+        let mut answering = std::pin::pin!(self.until_answered());
+        let mut outcome = tokio::time::timeout(limit, &mut answering).await;
+        if outcome.is_err() && self.opens() && !self.was_sent() {
+            outcome = tokio::time::timeout(HANDSHAKE + SEEN, &mut answering).await;
+        }
+        outcome.unwrap_or_else(|_| Err(self.timed_out(limit)))
+    }
+
+    /// The first thing that a client of either era says.
+    fn opens(&self) -> bool {
+        let opens =
+            |ticket: &Ticket| matches!(Wants::of(&ticket.call), Wants::Handshake | Wants::Discover);
+        self.tickets.iter().any(opens)
     }
 
     fn timed_out(&self, limit: Duration) -> Failure {
@@ -113,7 +128,9 @@ impl Exchange {
     }
 
     fn cancel_upstream(&self) {
-        for ticket in self.tickets.iter().filter(|ticket| ticket.was_sent()) {
+        // MCP: the handshake cannot be cancelled.
+        let cancelled = |ticket: &&Ticket| ticket.was_sent() && ticket.method() != "initialize";
+        for ticket in self.tickets.iter().filter(cancelled) {
             self.bridge.forward_cancellation(ticket, None);
         }
     }
@@ -123,19 +140,24 @@ impl Exchange {
             tracing::warn!(code = error.code, "{}", error.message);
         }
         for ticket in &self.tickets {
-            let answer = match failure {
-                Failure::Bridge(error) => error_response(Some(&ticket.id), error),
-                Failure::Remote(message) => with_id(message, &ticket.id),
-                Failure::Person(need) => {
-                    let error = self.bridge.sign_in_needed(need, None);
-                    error_response(Some(&ticket.id), &error)
-                }
-            };
-            let room = self.bridge.outbox.reserve(answer.len()).await;
-            if self.bridge.pending.claim(ticket) {
-                tracing::debug!(method = %ticket.method().escape_debug(), "answered with an error");
-                room.send([answer]);
+            self.fail(ticket, failure).await;
+        }
+    }
+
+    /// Answers one of them with an error.
+    pub(super) async fn fail(&self, ticket: &Ticket, failure: &Failure) {
+        let answer = match failure {
+            Failure::Bridge(error) => error_response(Some(&ticket.id), error),
+            Failure::Remote(message) => with_id(message, &ticket.id),
+            Failure::Person(need) => {
+                let error = self.bridge.sign_in_needed(need, None);
+                error_response(Some(&ticket.id), &error)
             }
+        };
+        let room = self.bridge.outbox.reserve(answer.len()).await;
+        if self.bridge.pending.claim(ticket) {
+            tracing::debug!(method = %ticket.method().escape_debug(), "answered with an error");
+            room.send([answer]);
         }
     }
 }

@@ -158,7 +158,7 @@ impl Bridge {
     pub(super) fn may_send(&self, call: &Call) -> bool {
         call.message.method() != "tools/call"
             || self.tools.may_call(call.name().unwrap_or_default())
-            || self.stand_in.is_own_tool(call)
+            || self.is_own_tool(call)
     }
 
     fn start(self: &Arc<Self>, calls: Vec<Arc<Call>>, tickets: Vec<Ticket>, body: Bytes) {

@@ -3,14 +3,15 @@
 use super::Bridge;
 use super::resumption::jitter;
 use super::session::Snapshot;
-use crate::authorization::{AuthorizationError, Refusal};
+use crate::authorization::{AuthorizationError, Credential, Refusal};
 use crate::transport::metadata::LAST_EVENT_ID;
-use crate::transport::{Content, EventStream};
+use crate::transport::{Content, EventStream, Reply};
 use bytes::Bytes;
 use reqwest::StatusCode;
 use reqwest::header::HeaderValue;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
 
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
@@ -24,6 +25,8 @@ const SHORTEST_WAIT: Duration = Duration::from_millis(10);
 struct Position {
     last_id: Option<Bytes>,
     retry: Option<Duration>,
+    /// The credential that was refused last, since the stream was open.
+    refused: Option<Arc<Credential>>,
 }
 
 impl Bridge {
@@ -39,11 +42,13 @@ impl Bridge {
         let mut position = Position::default();
         let mut was_open = false;
         let mut wait = FIRST_WAIT;
+        let mut accepted = self.stand_in.acceptance();
         loop {
             let mut soon = None;
-            match self.open_stream(&session, &position).await {
+            match self.open_stream(&session, &mut position).await {
                 Opened::Stream(mut stream) => {
                     was_open = true;
+                    position.refused = None;
                     let brought_something = self.read_stream(&mut stream, &session).await;
                     position.last_id = stream.last_id().cloned().or(position.last_id);
                     position.retry = stream.retry().or(position.retry);
@@ -59,6 +64,12 @@ impl Bridge {
                     return self.log_refusal("a new session", anew);
                 }
                 Opened::Forgotten | Opened::Never => return,
+                // Another try with another token would be one for ever.
+                Opened::Refused => {
+                    let _ = accepted.changed().await;
+                    (position.refused, wait) = (None, FIRST_WAIT);
+                    continue;
+                }
                 Opened::NotNow => {}
             }
             let pause = match soon {
@@ -68,11 +79,19 @@ impl Bridge {
             if soon.is_none() {
                 wait = (wait * 2).min(LONGEST_WAIT);
             }
-            tokio::time::sleep(pause + jitter(pause / 4)).await;
+            let asked = Instant::now() + position.retry.unwrap_or_default().min(LONGEST_RETRY);
+            tokio::select! {
+                () = tokio::time::sleep(pause + jitter(pause / 4)) => {}
+                // Somebody has signed in: no reason to wait but the server's own.
+                Ok(()) = accepted.changed() => {
+                    wait = FIRST_WAIT;
+                    tokio::time::sleep_until(asked).await;
+                }
+            }
         }
     }
 
-    async fn open_stream(&self, session: &Snapshot, position: &Position) -> Opened {
+    async fn open_stream(&self, session: &Snapshot, position: &mut Position) -> Opened {
         let Ok(credential) = self.credential().await else { return Opened::NotNow };
         let mut headers = credential.headers.clone();
         session.put_headers(&mut headers);
@@ -86,13 +105,10 @@ impl Bridge {
             {
                 Opened::Stream(Box::new(reply.body.events()))
             }
-            Ok(reply) if reply.status == StatusCode::UNAUTHORIZED => {
-                let refusal =
-                    Refusal { status: 401, headers: &reply.headers, address: reply.address };
-                match self.authorization.after_refusal(&credential, refusal).await {
-                    Ok(_) | Err(AuthorizationError::Person(_)) => Opened::NotNow,
-                    Err(_) => Opened::Never,
-                }
+            Ok(reply)
+                if matches!(reply.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) =>
+            {
+                self.stream_refused(&reply, credential, position).await
             }
             // Overloaded or on its way down: it may be back.
             Ok(reply)
@@ -109,6 +125,27 @@ impl Bridge {
                 Opened::Never
             }
             Err(_) => Opened::NotNow,
+        }
+    }
+
+    /// Whether another credential may help.
+    async fn stream_refused(
+        &self,
+        reply: &Reply,
+        sent: Arc<Credential>,
+        position: &mut Position,
+    ) -> Opened {
+        if position.refused.as_ref().is_some_and(|before| before.headers != sent.headers) {
+            return Opened::Refused;
+        }
+        position.refused = Some(sent.clone());
+        let (status, headers) = (reply.status.as_u16(), &reply.headers);
+        let refusal = Refusal { status, headers, address: reply.address };
+        match self.authorization.after_refusal(&sent, refusal).await {
+            // More permission is for a call to ask for.
+            Err(AuthorizationError::Person(need)) if need.is_step_up() => Opened::Refused,
+            Err(AuthorizationError::SignInNeeded { .. }) => Opened::Never,
+            Ok(_) | Err(_) => Opened::NotNow,
         }
     }
 
@@ -131,6 +168,8 @@ impl Bridge {
 enum Opened {
     Stream(Box<EventStream>),
     NotNow,
+    /// Not with what there is.
+    Refused,
     /// 404, which may mean the session.
     Forgotten,
     Never,

@@ -4,9 +4,10 @@
 use super::call::Call;
 use super::era::Era;
 use super::pending::Ticket;
-use super::refusal::Failure;
+use super::refusal::{Failure, UNREACHABLE, VAULT};
 use super::session::Snapshot;
 use super::{Bridge, Note};
+use crate::authorization::Cause;
 use bytes::Bytes;
 use reqwest::StatusCode;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use tokio::sync::mpsc;
 /// How long a notification may hold up the ones behind it.
 const NOTIFICATION: Duration = Duration::from_secs(5);
 /// How long the end of the handshake may hold up everything else.
-const HANDSHAKE: Duration = Duration::from_secs(3);
+const INITIALIZED: Duration = Duration::from_secs(3);
 
 impl Bridge {
     pub(super) fn take_notification(self: &Arc<Self>, call: Call) {
@@ -49,17 +50,62 @@ impl Bridge {
                 }
                 return;
             }
-            let mut telling = std::pin::pin!(bridge.notify(&call));
-            let told = tokio::select! {
-                told = &mut telling => { drop(alone); told }
+            let mut telling = std::pin::pin!(bridge.initialized(&call, &session));
+            tokio::select! {
+                () = &mut telling => return,
                 // A remote that never takes it must not hold up everything else for good.
-                () = tokio::time::sleep(HANDSHAKE) => { drop(alone); telling.await }
-            };
-            if told.is_ok() {
-                bridge.listen();
+                () = tokio::time::sleep(INITIALIZED) => drop(alone),
             }
-            bridge.log_refusal("the end of the handshake", told);
+            telling.await;
         });
+    }
+
+    /// Tells the remote that the handshake is over.
+    async fn initialized(self: &Arc<Self>, call: &Call, session: &Snapshot) {
+        let told = self.notify(call).await;
+        match &told {
+            Ok(()) => self.listen(),
+            Err(failure) if was_not_taken(failure) => {
+                self.session.set_unsaid(session.epoch, Some(call.message.text().clone()));
+                if let Failure::Person(need) = failure {
+                    self.person_is_needed(need, Cause::Notice);
+                }
+            }
+            Err(_) => {}
+        }
+        self.log_refusal("the end of the handshake", told);
+    }
+
+    /// Tells it what it would not take before, ahead of anything else in the session.
+    ///
+    /// # Errors
+    /// If it still does not take it, so that nothing else can be sent either.
+    pub(super) async fn end_handshake(self: &Arc<Self>) -> Result<(), Failure> {
+        let bridge = self.clone();
+        // A task of its own: a call that is cancelled must not leave it told or not.
+        let telling = tokio::spawn(async move { bridge.end_handshake_once().await });
+        telling.await.unwrap_or_else(|_| Err(self.unanswered().into()))
+    }
+
+    async fn end_handshake_once(self: &Arc<Self>) -> Result<(), Failure> {
+        let alone = self.session.recovery.lock().await;
+        let session = self.session.snapshot();
+        let Some(initialized) = session.unsaid.clone() else { return Ok(()) };
+        match self.tell(initialized, &session).await {
+            Err(failure) if was_not_taken(&failure) => Err(failure),
+            Err(failure) if session.id.is_some() && is_not_found(&failure) => {
+                drop(alone);
+                self.recover(session.epoch).await
+            }
+            told => {
+                self.session.set_unsaid(session.epoch, None);
+                if told.is_ok() {
+                    self.listen();
+                }
+                self.log_refusal("the end of the handshake", told);
+                Ok(())
+            }
+        }
     }
 
     fn take_cancellation(self: &Arc<Self>, call: &Call) {
@@ -124,6 +170,10 @@ impl Bridge {
             // It would be of no interest to the session that is to come.
             return Ok(());
         }
+        if session.unsaid.is_some() {
+            self.end_handshake().await?;
+        }
+        let session = self.session.snapshot();
         match self.tell(text.clone(), &session).await {
             Err(failure) if session.id.is_some() && is_not_found(&failure) => {
                 self.recover(session.epoch).await?;
@@ -132,6 +182,15 @@ impl Bridge {
             }
             told => told,
         }
+    }
+}
+
+/// True if the remote will take the same later, with a credential.
+fn was_not_taken(failure: &Failure) -> bool {
+    match failure {
+        Failure::Person(_) => true,
+        Failure::Bridge(error) => matches!(error.code, UNREACHABLE | VAULT),
+        Failure::Remote(_) => false,
     }
 }
 

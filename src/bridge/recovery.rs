@@ -87,7 +87,10 @@ impl Bridge {
             Some(told) if lost.is_stand_in() => {
                 tracing::info!("signed in; the remote answers from now on");
                 self.stand_in.met();
-                self.announce(&told.promises).await;
+                let mut changes = told.promises.clone();
+                let stale = self.stand_in.stale();
+                changes.extend(stale.into_iter().filter(|one| !told.promises.contains(one)));
+                self.announce(&changes).await;
             }
             _ => self.announce(&Told::read(answer.result().unwrap_or_default()).promises).await,
         }

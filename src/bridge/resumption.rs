@@ -2,10 +2,12 @@
 //! Redelivery").
 
 use super::Bridge;
+use super::refusal::{Failure, REFUSED, SIGN_IN_NEEDED};
 use super::session::Snapshot;
-use crate::authorization::Credential;
+use crate::authorization::Need;
+use crate::jsonrpc::BridgeError;
 use crate::transport::metadata::LAST_EVENT_ID;
-use crate::transport::{Content, EventStream};
+use crate::transport::{Content, EventStream, Reply};
 use bytes::Bytes;
 use reqwest::StatusCode;
 use reqwest::header::HeaderValue;
@@ -39,39 +41,79 @@ impl Resumption {
     }
 
     /// The stream's continuation; none where it had no event ids, the server will not, or
-    /// the attempts are used up.
+    /// the attempts are used up. Each attempt goes with the credential of its time: a call may
+    /// take longer than the token lives that it began with.
+    ///
+    /// # Errors
+    /// The need, where a person has to sign in first.
     pub(super) async fn resume(
         &mut self,
         bridge: &Bridge,
-        credential: &Credential,
         session: &Snapshot,
-    ) -> Option<EventStream> {
-        let last_id = HeaderValue::from_bytes(self.last_id.as_ref()?).ok()?;
+    ) -> Result<Option<EventStream>, Box<Need>> {
+        let Some(last_id) = self.last_id.as_ref().and_then(|id| HeaderValue::from_bytes(id).ok())
+        else {
+            return Ok(None);
+        };
         while self.fruitless < ATTEMPTS {
             let doubled = FIRST_WAIT * 2u32.pow(self.fruitless);
             let wait =
                 self.retry.unwrap_or_else(|| doubled + jitter(doubled / 4)).min(LONGEST_WAIT);
             self.fruitless += 1;
             tokio::time::sleep(wait).await;
-            let mut headers = credential.headers.clone();
-            session.put_headers(&mut headers);
-            headers.insert(LAST_EVENT_ID, last_id.clone());
-            match bridge.remote.get(headers).await {
+            match attempt(bridge, session, &last_id).await {
                 Ok(reply)
                     if reply.status == StatusCode::OK && reply.content == Content::EventStream =>
                 {
                     tracing::debug!("the event stream goes on");
-                    return Some(reply.body.events());
+                    return Ok(Some(reply.body.events()));
                 }
                 // The server does not resume; asking again will not change that.
                 Ok(reply) if reply.status.is_client_error() || reply.status.is_success() => {
-                    return None;
+                    return Ok(None);
                 }
-                Ok(_) | Err(_) => {}
+                Err(Failure::Person(need)) => return Err(need),
+                Err(Failure::Bridge(error)) if is_final(&error) => return Ok(None),
+                Err(Failure::Remote(_)) => return Ok(None),
+                Ok(_) | Err(Failure::Bridge(_)) => {}
             }
         }
-        None
+        Ok(None)
     }
+
+    /// A person has signed in: that is reason enough to try again.
+    pub(super) fn begin_again(&mut self) {
+        self.fruitless = 0;
+    }
+}
+
+/// One attempt, with another credential if the first one is refused.
+async fn attempt(
+    bridge: &Bridge,
+    session: &Snapshot,
+    last_id: &HeaderValue,
+) -> Result<Reply, Failure> {
+    let mut credential = bridge.credential().await?;
+    let mut again = false;
+    loop {
+        let mut headers = credential.headers.clone();
+        session.put_headers(&mut headers);
+        headers.insert(LAST_EVENT_ID, last_id.clone());
+        let reply = bridge.remote.get(headers).await;
+        let reply = reply.map_err(|failure| bridge.not_sent(&failure))?;
+        match reply.status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if !again => {
+                credential = bridge.after_refusal(reply, &credential).await?;
+                again = true;
+            }
+            _ => return Ok(reply),
+        }
+    }
+}
+
+/// True if no time will change it.
+fn is_final(error: &BridgeError) -> bool {
+    matches!(error.code, SIGN_IN_NEEDED | REFUSED)
 }
 
 /// Up to `most`, so that several bridges do not come back at the same moment.

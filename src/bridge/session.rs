@@ -58,6 +58,8 @@ pub(super) struct Snapshot {
     stand_in: bool,
     /// What the remote does not have, though the client was told so.
     pub(super) lacks: Lacks,
+    /// The client's `notifications/initialized`, which the remote would not take yet.
+    pub(super) unsaid: Option<Bytes>,
 }
 
 impl Snapshot {
@@ -174,6 +176,15 @@ impl Session {
     /// The successor came to nothing: returns it, if it was formed.
     pub(super) fn abandon(&self) -> Option<Snapshot> {
         self.lock().forming.take()
+    }
+
+    /// The remote has yet to hear `initialized`, the end of the handshake of `epoch`; none
+    /// once it has.
+    pub(super) fn set_unsaid(&self, epoch: u64, initialized: Option<Bytes>) {
+        let mut state = self.lock();
+        if state.now.epoch == epoch {
+            state.now.unsaid = initialized;
+        }
     }
 
     /// The client sent a request.

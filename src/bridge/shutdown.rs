@@ -130,11 +130,12 @@ impl Bridge {
         });
     }
 
-    /// Ends a session at the remote; 405 is fine, and so is any other answer.
+    /// Ends a session at the remote; 405 is fine, and so is any other answer. Not with a token
+    /// past its end, nor with one renewed for this: a process that ends might not live to
+    /// keep what a rotation leaves.
     pub(super) async fn delete(&self, session: &Snapshot) {
-        let Some(credential) = self.authorization.known().filter(|_| session.id.is_some()) else {
-            return;
-        };
+        let credential = self.authorization.last_valid();
+        let Some(credential) = credential.filter(|_| session.id.is_some()) else { return };
         let mut headers = credential.headers.clone();
         session.put_headers(&mut headers);
         let _ = self.remote.delete(headers).await;

@@ -29,6 +29,10 @@ pub(super) struct Tries {
     patience: Option<Instant>,
     /// That happened.
     pub(super) late: bool,
+    /// It only joins the sign-in that runs: the need for that is known already.
+    pub(super) joins: bool,
+    /// When a list began to wait for anything.
+    entered: Option<Instant>,
     /// Tells a stream that is meant to last of the end of a sign-in.
     acceptance: Option<watch::Receiver<usize>>,
 }
@@ -39,8 +43,12 @@ impl Tries {
         if let [call] = &exchange.calls[..] {
             match Wants::of(call) {
                 Wants::Handshake | Wants::Discover => {
-                    tries.patience = Some(Instant::now() + HANDSHAKE);
+                    // With --timeout a little less than that, so that it does not strike first.
+                    let limit = exchange.bridge.timeout.map(|limit| limit - limit / 10);
+                    let patience = limit.map_or(HANDSHAKE, |limit| limit.min(HANDSHAKE));
+                    tries.patience = Some(Instant::now() + patience);
                 }
+                Wants::List(_) => tries.entered = Some(Instant::now()),
                 Wants::Listen => tries.acceptance = Some(exchange.bridge.stand_in.acceptance()),
                 _ => {}
             }
@@ -71,6 +79,7 @@ impl Tries {
         self.waits += 1;
         self.credential = None;
         self.until = None;
+        (self.late, self.joins) = (false, false);
         // A session that could not be begun without a person can be now.
         self.began_anew = false;
     }
@@ -80,9 +89,15 @@ impl Tries {
         *self.until.get_or_insert_with(|| Instant::now() + most)
     }
 
-    /// The credential that did not do.
+    /// Since when a list waits, for whatever it is.
+    pub(super) fn entered(&mut self) -> Instant {
+        *self.entered.get_or_insert_with(Instant::now)
+    }
+
+    /// The credential that did not do; none where that is not known.
     pub(super) fn refused(&self, bridge: &Bridge) -> Option<Arc<Credential>> {
-        self.credential.clone().or_else(|| bridge.authorization.known())
+        let known = || bridge.authorization.known().filter(|_| !self.late);
+        self.credential.clone().or_else(known)
     }
 
     /// Waits until a person who was needed is not any more.

@@ -60,12 +60,15 @@ pub(super) fn initialize(request: &Message, seen: Option<&[u8]>) -> Vec<u8> {
     with_changes(result)
 }
 
-/// The list of tools may have changed since: the client has to look again after the sign-in.
-fn with_changes(result: Vec<u8>) -> Vec<u8> {
-    let Some(capabilities) = get(&result, "capabilities") else { return result };
-    let Some(tools) = get(capabilities, "tools") else { return result };
-    let tools = with_member(tools, "listChanged", b"true");
-    with_member(&result, "capabilities", &with_member(capabilities, "tools", &tools))
+/// The lists may have changed since: the client has to look again after the sign-in.
+fn with_changes(mut result: Vec<u8>) -> Vec<u8> {
+    for name in ["tools", "prompts", "resources"] {
+        let Some(capabilities) = get(&result, "capabilities") else { return result };
+        let Some(one) = get(capabilities, name) else { continue };
+        let one = with_member(one, "listChanged", b"true");
+        result = with_member(&result, "capabilities", &with_member(capabilities, name, &one));
+    }
+    result
 }
 
 /// The result of `server/discover`: what was last seen if there is that, else a stand-in.

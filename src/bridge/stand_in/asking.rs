@@ -3,7 +3,7 @@
 use super::{List, SEEN};
 use crate::authorization::{Cause, Link, Need, Seen, SignIn};
 use crate::bridge::Bridge;
-use crate::bridge::refusal::{Failure, SIGN_IN_NEEDED, UNREACHABLE};
+use crate::bridge::refusal::{Failure, SIGN_IN_NEEDED, TIMED_OUT, UNREACHABLE};
 use crate::jsonrpc::BridgeError;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -31,6 +31,12 @@ impl Bridge {
         self.stand_in.hold_lists(Instant::now());
         self.watch(&sign_in);
         Ok(sign_in)
+    }
+
+    /// A message of the client's met with a need that it does not wait for.
+    pub(in super::super) fn person_is_needed(self: &Arc<Self>, need: &Need, cause: Cause) {
+        self.stand_in.needs(need, false, self.authorization.known());
+        let _ = self.begin_sign_in(need, cause);
     }
 
     /// Sees to it that all is live after the sign-in, also if nobody waits for it any more.
@@ -69,19 +75,28 @@ impl Bridge {
     /// There is a token now: the real remote takes the place of the stand-in.
     async fn signed_in(self: &Arc<Self>) {
         self.person_was_here().await;
-        for pause in PAUSES {
+        let mut pauses = PAUSES.into_iter();
+        // The client may shake hands again meanwhile, and be answered by the stand-in again.
+        loop {
             let session = self.session.snapshot();
-            if !session.is_stand_in() {
+            let outcome = if session.is_stand_in() {
+                self.recover(session.epoch).await
+            } else if session.unsaid.is_some() {
+                self.end_handshake().await
+            } else {
                 return;
-            }
-            let outcome = self.recover(session.epoch).await;
-            let again =
-                matches!(&outcome, Err(Failure::Bridge(error)) if error.code == UNREACHABLE);
+            };
+            let again = match &outcome {
+                Ok(()) => true,
+                Err(Failure::Bridge(error)) => error.code == UNREACHABLE,
+                Err(_) => false,
+            };
+            let pause = if outcome.is_ok() { Some(Duration::ZERO) } else { pauses.next() };
             self.log_refusal("the handshake after the sign-in", outcome);
-            if !again {
-                return;
+            match pause.filter(|_| again) {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => return,
             }
-            tokio::time::sleep(pause).await;
         }
     }
 
@@ -96,11 +111,11 @@ impl Bridge {
         }
     }
 
-    /// Waits for the sign-in that a list begins or finds, as long as a list may wait. True
-    /// if it ended well.
-    pub(super) async fn hold(self: &Arc<Self>, list: List, need: &Need) -> bool {
+    /// Waits for the sign-in that a list begins or finds, as long as a list may wait since
+    /// `entered`. True if it ended well.
+    pub(super) async fn hold(self: &Arc<Self>, list: List, need: &Need, entered: Instant) -> bool {
         let Ok(mut sign_in) = self.begin_sign_in(need, Cause::Notice) else { return false };
-        let until = self.stand_in.held_until(list, Instant::now());
+        let until = self.stand_in.held_until(list, entered);
         matches!(tokio::time::timeout_at(until, sign_in.finished()).await, Ok(Ok(())))
     }
 
@@ -124,9 +139,23 @@ impl Bridge {
 
     /// The same for one that has waited long enough; none if no person is needed.
     pub(in super::super) fn waits_for_person(&self) -> Option<BridgeError> {
-        let (need, _) = self.stand_in.need()?;
-        let link = self.authorization.signing_in().and_then(|sign_in| sign_in.link());
+        let (need, late) = self.stand_in.need()?;
+        let sign_in = self.authorization.signing_in();
+        // Perhaps nobody is needed, or a permission was refused to another call.
+        if sign_in.is_none() && (late || need.is_step_up()) {
+            return None;
+        }
+        let link = sign_in.and_then(|sign_in| sign_in.link());
         Some(self.sign_in_needed(&need, link.as_ref()))
+    }
+
+    /// The error for a call that waited long enough for the session to begin.
+    pub(super) fn no_session_in_time(&self) -> BridgeError {
+        self.waits_for_person().unwrap_or_else(|| {
+            let (remote, waited) = (self.authorization.remote(), self.auth_timeout.as_secs());
+            let message = format!("{remote} has not begun a session within {waited} s");
+            BridgeError::new(TIMED_OUT, message).with_hint("the call was not executed; try again")
+        })
     }
 
     /// A need, for when it could not be found out in time what the need is.

@@ -149,7 +149,7 @@ impl Bridge {
             Wants::Handshake => {}
             _ => return,
         }
-        if result.len() > KEPT {
+        if result.len() > KEPT || !self.authorization.remembers() {
             return;
         }
         let kept = || Some(result.to_vec());
@@ -174,7 +174,9 @@ impl Bridge {
 
     /// The same for a handshake of the bridge's own.
     pub(in super::super) fn keep_handshake(&self, answer: &Message) {
-        if let Some(result) = answer.result().filter(|result| result.len() <= KEPT) {
+        if let Some(result) = answer.result().filter(|result| result.len() <= KEPT)
+            && self.authorization.remembers()
+        {
             let initialize = Some(result.to_vec());
             self.authorization.remember(Seen { initialize, ..Seen::default() });
         }

@@ -25,13 +25,13 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-/// How long a list waits for a quick sign-in.
+/// How long a list waits for a quick sign-in, the way to that included.
 const LISTS: Duration = Duration::from_secs(5);
 /// How long a handshake waits for a credential, which may need the network or a keychain; with
 /// [`SEEN`] it stays below the five seconds after which clients lose patience.
 pub(super) const HANDSHAKE: Duration = Duration::from_millis(3500);
 /// How long reading what was last seen may take.
-const SEEN: Duration = Duration::from_secs(1);
+pub(super) const SEEN: Duration = Duration::from_secs(1);
 
 /// What the client asks for, as far as the stand-in treats it differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -218,7 +218,7 @@ impl StandIn {
     }
 
     /// The notifications for the lists that the client did not get from the remote.
-    fn stale(&self) -> Vec<&'static str> {
+    pub(super) fn stale(&self) -> Vec<&'static str> {
         let state = self.lock();
         let mut stale = Vec::new();
         for list in [List::Tools, List::Prompts, List::Resources, List::Templates] {
@@ -240,13 +240,14 @@ impl StandIn {
         self.lock().lists_until = None;
     }
 
-    /// Until when this list may wait: the first list of tools has its own five seconds.
+    /// Until when a list may wait that waits since `now`: the first list of tools has its own
+    /// five seconds.
     fn held_until(&self, list: List, now: Instant) -> Instant {
         let mut state = self.lock();
         let until = if list == List::Tools && !std::mem::replace(&mut state.tools_held, true) {
             now + LISTS
         } else {
-            state.lists_until.unwrap_or(now)
+            state.lists_until.unwrap_or(now).min(now + LISTS)
         };
         state.lists_until = Some(until);
         until

@@ -1,8 +1,8 @@
 //! What happens to a request that needs a person.
 
 use super::answers;
-use super::{List, Shown, Wants};
-use crate::authorization::{Cause, Need};
+use super::{LISTS, List, Shown, Wants};
+use crate::authorization::{Cause, Need, Seen};
 use crate::bridge::era::Era;
 use crate::bridge::exchange::Exchange;
 use crate::bridge::pending::Ticket;
@@ -12,12 +12,9 @@ use crate::bridge::tries::Tries;
 use crate::jsonrpc::Message;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::time::Instant;
 
 /// How long a log level waits for a handshake with the remote that is under way.
 const LEVEL: Duration = Duration::from_secs(5);
-/// How long a list waits for a credential that may have become available.
-const LIST: Duration = Duration::from_secs(5);
 
 /// What follows.
 pub(in super::super) enum Next {
@@ -37,23 +34,60 @@ impl Exchange {
         for ticket in &self.tickets {
             ticket.mark_unsent();
         }
-        stand_in.needs(&need, tries.late, tries.refused(&self.bridge));
-        let [ticket] = &self.tickets[..] else { return self.wait(&need, tries).await };
+        if !tries.joins {
+            stand_in.needs(&need, tries.late, tries.refused(&self.bridge));
+        }
+        let [ticket] = &self.tickets[..] else { return self.batch(&need, tries).await };
+        if ticket.era() == Era::Modern && !stand_in.confirmed_modern.load(Ordering::Relaxed) {
+            // Also in a process that was not the one to answer `server/discover`.
+            stand_in.assumed_modern.store(true, Ordering::Relaxed);
+        }
         match Wants::of(&ticket.call) {
             Wants::Handshake => self.answer_handshake(ticket).await,
             Wants::Discover => self.answer_discover(ticket).await,
             Wants::Ping => self.answer(ticket, b"{}").await,
             Wants::List(list) => {
-                if tries.may_wait() && self.bridge.hold(list, &need).await {
+                let (held, seen) =
+                    tokio::join!(self.hold(list, &need, tries), self.bridge.last_seen());
+                if held {
                     tries.begin_again();
                     return Ok(Next::SendAgain);
                 }
-                self.answer_list(ticket, list, &need).await
+                self.answer_list(ticket, list, &need, seen).await
             }
             Wants::Listen => self.answer_listen(ticket, &need, tries).await,
-            Wants::Call if stand_in.is_own_tool(&ticket.call) => self.offer_sign_in(ticket).await,
+            Wants::Call if self.bridge.is_own_tool(&ticket.call) => {
+                self.offer_sign_in(ticket).await
+            }
             Wants::Call | Wants::Level => self.wait(&need, tries).await,
         }
+    }
+
+    /// A batch waits as a call does, unless all it asks for are lists.
+    async fn batch(&self, need: &Need, tries: &mut Tries) -> Result<Next, Failure> {
+        let list = |ticket: &Ticket| match Wants::of(&ticket.call) {
+            Wants::List(list) => Some(list),
+            _ => None,
+        };
+        let lists: Option<Vec<List>> = self.tickets.iter().map(list).collect();
+        let Some(lists) = lists else { return self.wait(need, tries).await };
+        let first = if lists.contains(&List::Tools) { List::Tools } else { lists[0] };
+        if self.hold(first, need, tries).await {
+            tries.begin_again();
+            return Ok(Next::SendAgain);
+        }
+        for (ticket, list) in self.tickets.iter().zip(lists) {
+            let seen = self.bridge.last_seen().await;
+            if let Err(failure) = self.answer_list(ticket, list, need, seen).await {
+                self.fail(ticket, &failure).await;
+            }
+        }
+        Ok(Next::Answered)
+    }
+
+    async fn hold(&self, list: List, need: &Need, tries: &mut Tries) -> bool {
+        let entered = tries.entered();
+        tries.may_wait() && self.bridge.hold(list, need, entered).await
     }
 
     /// In a session that was begun without the remote: what is answered here; nothing if the
@@ -85,13 +119,24 @@ impl Exchange {
             }
             wants => {
                 let list = matches!(wants, Wants::List(_));
+                if list
+                    && bridge.authorization.signing_in().is_some()
+                    && let Some((need, _)) = bridge.stand_in.need()
+                {
+                    // A look at the remote would take its time for nothing.
+                    tries.joins = true;
+                    return Err(Failure::Person(Box::new(need)));
+                }
                 let until =
-                    if list { Instant::now() + LIST } else { tries.until(bridge.auth_timeout) };
+                    if list { tries.entered() + LISTS } else { tries.until(bridge.auth_timeout) };
                 let recovery = bridge.recover(session.epoch);
                 match tokio::time::timeout_at(until, recovery).await {
                     Ok(outcome) => outcome?,
-                    Err(_) if list => return Err(Failure::Person(Box::new(bridge.late()))),
-                    Err(_) => return Err(bridge.sign_in_needed(&bridge.late(), None).into()),
+                    Err(_) if list => {
+                        tries.late = true;
+                        return Err(Failure::Person(Box::new(bridge.late())));
+                    }
+                    Err(_) => return Err(bridge.no_session_in_time().into()),
                 }
             }
         }
@@ -120,12 +165,17 @@ impl Exchange {
 
     /// With what was last seen, else with a stand-in; a client that has seen the real list
     /// is not shown less.
-    async fn answer_list(&self, ticket: &Ticket, list: List, need: &Need) -> Result<Next, Failure> {
+    async fn answer_list(
+        &self,
+        ticket: &Ticket,
+        list: List,
+        need: &Need,
+        seen: Seen,
+    ) -> Result<Next, Failure> {
         let bridge = &self.bridge;
         let era = ticket.era();
         let whole = !super::live::has_cursor(&ticket.call);
         if list == List::Tools && whole {
-            let seen = bridge.last_seen().await;
             let seen = match era {
                 Era::Legacy => seen.legacy_tools,
                 Era::Modern => seen.modern_tools.as_deref().map(answers::not_to_be_kept),

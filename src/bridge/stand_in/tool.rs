@@ -3,8 +3,9 @@
 use super::answers::{self, SIGN_IN};
 use super::asking::way;
 use super::respond::Next;
-use super::{List, Shown, StandIn};
+use super::{List, Shown};
 use crate::authorization::{Cause, Need};
+use crate::bridge::Bridge;
 use crate::bridge::call::Call;
 use crate::bridge::era::Era;
 use crate::bridge::exchange::Exchange;
@@ -15,16 +16,22 @@ use std::time::Duration;
 /// How long the tool waits for the link.
 const LINK: Duration = Duration::from_secs(5);
 
-impl StandIn {
+impl Bridge {
     /// True if this calls the stand-in's own tool, not one of the remote.
     pub(in super::super) fn is_own_tool(&self, call: &Call) -> bool {
         call.message.method() == "tools/call"
             && call.name() == Some(SIGN_IN)
-            && match self.shown(List::Tools) {
+            && match self.stand_in.shown(List::Tools) {
                 Shown::StandIn => true,
-                Shown::Nothing => self.is_needed(),
+                Shown::Nothing => self.has_no_tools(),
                 Shown::Seen | Shown::Live => false,
             }
+    }
+
+    /// Whether nobody could know a tool of the remote: before the first sign-in.
+    fn has_no_tools(&self) -> bool {
+        let need = self.stand_in.need().filter(|_| self.stand_in.is_needed());
+        need.is_some_and(|(need, _)| !need.is_step_up()) && !self.session.snapshot().is_real()
     }
 }
 
@@ -36,7 +43,7 @@ impl Exchange {
             return None;
         }
         let bridge = &self.bridge;
-        if bridge.stand_in.is_own_tool(&ticket.call) {
+        if bridge.is_own_tool(&ticket.call) {
             return Some(Box::pin(self.offer_sign_in(ticket)).await.map(|_| ()));
         }
         // It was when it came, and flags do not hide that one.

@@ -48,6 +48,23 @@ impl Exchange {
         }
     }
 
+    /// The same for a call that the remote has begun to answer: it is not sent again.
+    pub(in super::super) async fn wait_to_resume(
+        &self,
+        need: &Need,
+        tries: &mut Tries,
+    ) -> Result<(), Failure> {
+        self.bridge.stand_in.needs(need, false, self.bridge.authorization.known());
+        let waited = self.wait(need, tries).await.map(|_| ());
+        waited.map_err(|failure| match failure {
+            Failure::Bridge(mut error) => {
+                error.message.push_str("; the call was sent and may have been executed");
+                Failure::Bridge(error)
+            }
+            other => other,
+        })
+    }
+
     /// The link, if this client can be asked to show it for this call. Only one that works on
     /// any machine is of use (RFC 8628); it has a code.
     async fn link_to_show(

@@ -3,6 +3,7 @@
 mod accounts;
 mod again;
 mod binding;
+mod bridge_review;
 mod cached;
 mod callback;
 #[cfg(target_os = "linux")]

@@ -32,6 +32,11 @@ fn what_was_last_seen_keeps_all_but_what_this_client_cannot_take() {
     );
     let kept = br#"{"protocolVersion":"2025-06-18","x":1e400,"capabilities":{"tools":{"listChanged":true}}}"#;
     assert_eq!(text, kept);
+    let seen = br#"{"protocolVersion":"2025-06-18","capabilities":{"resources":{"subscribe":true},"x":{},"prompts":{"listChanged":false}}}"#;
+    let capabilities = &initialize_of("2025-11-25", Some(seen))["capabilities"];
+    let changes = json!({"listChanged": true});
+    let resources = json!({"listChanged": true, "subscribe": true});
+    assert_eq!(*capabilities, json!({"resources": resources, "x": {}, "prompts": changes}));
     let seen = br#"{"protocolVersion":"2025-06-18","capabilities":{}}"#;
     assert_eq!(initialize_of("2025-03-26", Some(seen))["protocolVersion"], "2025-03-26");
 }

@@ -50,6 +50,9 @@ impl Guard {
         if !request.target.starts_with("/mcp") {
             return self.document(&request.target, wire);
         }
+        if self.provider.script().open.contains(&request.kind().as_str()) {
+            return inner(request, wire);
+        }
         match self.verdict(request) {
             Verdict::Good => inner(request, wire),
             Verdict::NoToken => self.challenge(wire, ""),

@@ -21,6 +21,8 @@ pub(crate) struct Script {
     pub(crate) challenge_scope: Option<&'static str>,
     /// Scopes that the challenge for one tool names.
     pub(crate) tool_scopes: Vec<(&'static str, &'static str)>,
+    /// Kinds of requests that need no token.
+    pub(crate) open: &'static [&'static str],
     /// An expired token is answered with a bare 403.
     pub(crate) expired_is_403: bool,
     /// An expired token that is shown ends its grant, as one real server does.
@@ -182,6 +184,7 @@ impl Default for Script {
             challenges: None,
             challenge_scope: None,
             tool_scopes: Vec::new(),
+            open: &[],
             expired_is_403: false,
             expired_ends_the_grant: false,
             issuer_path: "",

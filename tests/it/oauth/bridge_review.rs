@@ -1,0 +1,354 @@
+//! Needs for a person that arise where no request waits for one, or while the remote is slow.
+
+use super::live_as;
+use crate::support::authorization_server::AuthorizationServer;
+use crate::support::bridge::{Launch, initialize_params};
+use crate::support::browser::{Browser, follow};
+use crate::support::home::Home;
+use crate::support::http::{Events, Request};
+use crate::support::legacy::{Legacy, Sessions};
+use crate::support::mcp_server::{Call, Parked, park};
+use crate::support::modern;
+use crate::support::scene::Scene;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+fn is_authorized(request: &Request) -> bool {
+    request.header("authorization").is_some()
+}
+
+/// Some remotes want no token for `initialize` alone.
+#[test]
+fn the_end_of_a_handshake_that_was_refused_is_told_first_after_the_sign_in() {
+    let auth = AuthorizationServer::scripted(|script| script.open = &["initialize"]);
+    let ready = Arc::new(AtomicBool::new(false));
+    let (told, asked) = (ready.clone(), ready.clone());
+    let (get, gets) = park();
+    let whoami = auth.whoami();
+    let remote = Legacy::new()
+        .sessions(&Sessions::default())
+        .on("notifications/initialized", move |_, wire| {
+            told.store(true, Ordering::SeqCst);
+            wire.accepted();
+        })
+        .on("tools/call", move |request, wire| {
+            assert!(asked.load(Ordering::SeqCst), "a call in a session that is not ready");
+            whoami(request, wire);
+        })
+        .on("GET", get);
+    let remote = auth.protect(remote);
+    let scene = Scene::with(auth, remote, Browser::new());
+    let mut bridge = scene.bridge().ready();
+    // Nothing but `initialized` has opened it.
+    let link = scene.browser.link();
+    bridge.tool("1", "whoami");
+    follow(&link);
+    assert_eq!(bridge.text("1"), "ada scope=-");
+    assert!(gets.next().request.header("mcp-session-id").is_some());
+    let told = scene.remote.of("notifications/initialized");
+    assert_eq!(told.iter().filter(|request| is_authorized(request)).count(), 1);
+    assert_eq!(scene.remote.of("initialize").len(), 1);
+    assert_eq!(scene.browser.tabs().len(), 1);
+}
+
+/// A remote whose calls and whose resumed streams are in the test's hands.
+fn resumable(browser: Browser) -> (Scene, Parked, Parked) {
+    let auth = AuthorizationServer::start();
+    let (call, calls) = park();
+    let (resume, resumed) = park();
+    let remote = Legacy::new().sessions(&Sessions::default()).on("tools/call", call).on(
+        "GET",
+        move |request, wire| match request.header("last-event-id") {
+            Some(_) => resume(request, wire),
+            None => wire.status(405),
+        },
+    );
+    let remote = auth.protect(remote);
+    (Scene::with(auth, remote, browser).signed_in(), calls, resumed)
+}
+
+/// The stream of a call, with an event id; its answer comes later.
+fn begun(call: Call) -> (Events, String) {
+    let answer = call.request.result(r#"{"content":[{"type":"text","text":"done"}]}"#);
+    let mut events = call.wire.events();
+    events.raw("id: e-0\nretry: 10\ndata: \n\n");
+    (events, answer)
+}
+
+#[test]
+fn a_stream_that_outlives_its_token_is_resumed_with_the_next_one() {
+    let (scene, calls, resumed) = resumable(Browser::following());
+    let mut bridge = scene.bridge().ready();
+    bridge.call("1");
+    let call = calls.next();
+    let first = call.request.header("authorization").map(str::to_owned);
+    let (events, answer) = begun(call);
+    scene.auth.revoke_access_tokens();
+    events.end();
+    let resume = resumed.next();
+    assert_ne!(resume.request.header("authorization").map(str::to_owned), first);
+    let mut events = resume.wire.events();
+    events.event_with_id("e-1", &answer);
+    events.end();
+    assert_eq!(bridge.text("1"), "done");
+    assert_eq!((scene.auth.refreshed(), scene.remote.of("tools/call").len()), (1, 1));
+}
+
+#[test]
+fn a_stream_whose_sign_in_is_over_is_resumed_after_the_next_one() {
+    let (scene, calls, resumed) = resumable(Browser::following());
+    let scene = left_alone(scene);
+    let mut bridge = scene.bridge().ready();
+    bridge.call("1");
+    let (events, answer) = begun(calls.next());
+    scene.auth.revoke_grants();
+    events.end();
+    follow(&scene.browser.link());
+    let mut events = resumed.next().wire.events();
+    events.event_with_id("e-1", &answer);
+    events.end();
+    assert_eq!(bridge.text("1"), "done");
+    assert_eq!(scene.remote.of("tools/call").len(), 1, "it was sent again");
+}
+
+#[test]
+fn a_stream_that_nobody_signs_in_for_ends_with_the_link() {
+    let (scene, calls, _resumed) = resumable(Browser::following());
+    let scene = left_alone(scene);
+    let mut bridge = scene.launch().args(&["--auth-timeout", "1"]).start().ready();
+    bridge.call("1");
+    let (events, _) = begun(calls.next());
+    scene.auth.revoke_grants();
+    events.end();
+    let error = bridge.own_error("1", &[-31001]);
+    assert_eq!(error["data"]["url"], scene.browser.link(), "{error}");
+    assert!(error["message"].as_str().unwrap().contains("may have been executed"), "{error}");
+    assert_eq!(scene.remote.of("tools/call").len(), 1);
+}
+
+/// A scene whose person has gone: nobody follows a link unasked any more.
+fn left_alone(mut scene: Scene) -> Scene {
+    scene.browser = Browser::new();
+    scene.home = Arc::new(
+        Arc::into_inner(scene.home)
+            .expect("nobody else's")
+            .with("BROWSER", &scene.browser.command()),
+    );
+    scene
+}
+
+/// What was last seen of it promised no changes, but what is shown meanwhile is not the truth.
+#[test]
+fn every_list_that_was_answered_here_is_announced_after_the_sign_in() {
+    let auth = AuthorizationServer::start();
+    let remote = Legacy::new()
+        .sessions(&Sessions::default())
+        .capabilities(r#"{"tools":{},"prompts":{},"resources":{}}"#)
+        .on("prompts/list", |request, wire| {
+            wire.json(request.result(r#"{"prompts":[{"name":"p"}]}"#));
+        });
+    let remote = auth.protect(remote);
+    let scene = Scene::with(auth, remote, Browser::following()).signed_in();
+    let mut bridge = scene.bridge().ready();
+    live_as(&mut bridge, "ada");
+    bridge.finish();
+    let scene = left_alone(scene);
+    scene.auth.revoke_grants();
+    let mut bridge = scene.bridge();
+    let result = super::initialized(&mut bridge);
+    for kind in ["tools", "prompts", "resources"] {
+        assert_eq!(result["capabilities"][kind]["listChanged"], true, "{result}");
+    }
+    bridge.notify("notifications/initialized", "{}");
+    bridge.request("1", "prompts/list", "{}");
+    assert_eq!(bridge.result("1")["prompts"], serde_json::json!([]));
+    bridge.tool("2", "whoami");
+    follow(&scene.browser.link());
+    bridge.message("notifications/prompts/list_changed");
+    bridge.message("notifications/resources/list_changed");
+    bridge.request("3", "prompts/list", "{}");
+    assert_eq!(bridge.result("3")["prompts"][0]["name"], "p");
+}
+
+/// How often the stream of the server was asked for.
+fn streams(log: &[Arc<Request>]) -> usize {
+    log.iter().filter(|request| request.kind() == "GET" && request.target == "/mcp").count()
+}
+
+fn wait_streams(scene: &Scene, count: usize) {
+    scene.remote.wait("the streams", |log| (streams(log) >= count).then_some(()));
+}
+
+#[test]
+fn a_stream_of_the_server_that_no_token_opens_is_given_up() {
+    let auth = AuthorizationServer::start();
+    let remote = Legacy::new().sessions(&Sessions::default()).on("GET", |_, wire| {
+        wire.reply(401, &[("WWW-Authenticate", r#"Bearer error="invalid_token""#)], b"");
+    });
+    let remote = auth.protect(remote);
+    let scene = Scene::with(auth, remote, Browser::following()).signed_in();
+    let mut bridge = scene.bridge().ready();
+    wait_streams(&scene, 2);
+    // Time enough for a third one that must not come.
+    std::thread::sleep(Duration::from_millis(2800));
+    live_as(&mut bridge, "ada");
+    assert_eq!((streams(&scene.remote.requests()), scene.auth.refreshed()), (2, 1));
+}
+
+#[test]
+fn a_stream_of_the_server_outlasts_an_outage_of_the_authorization_server() {
+    let auth = AuthorizationServer::start();
+    let (get, gets) = park();
+    let remote = auth.protect(Legacy::new().sessions(&Sessions::default()).on("GET", get));
+    let scene = Scene::with(auth, remote, Browser::following()).signed_in();
+    let _bridge = scene.bridge().ready();
+    let stream = gets.next().wire.events();
+    let before = scene.auth.asked("/token").len();
+    scene.auth.on("/token", |_, wire| wire.status(503));
+    scene.auth.revoke_access_tokens();
+    stream.end();
+    scene.auth.wait_asked("/token", before + 1);
+    // The outage is over when the stream has been asked for in vain once more.
+    wait_streams(&scene, 3);
+    scene.auth.restore("/token");
+    gets.next();
+}
+
+#[test]
+fn a_stream_of_the_server_comes_back_with_the_sign_in() {
+    let auth = AuthorizationServer::start();
+    let (get, gets) = park();
+    let remote = auth.protect(Legacy::new().sessions(&Sessions::default()).on("GET", get));
+    let scene = left_alone(Scene::with(auth, remote, Browser::following()).signed_in());
+    let mut bridge = scene.bridge().ready();
+    let stream = gets.next().wire.events();
+    scene.auth.revoke_grants();
+    stream.end();
+    // The next pause is of four seconds.
+    wait_streams(&scene, 3);
+    let start = Instant::now();
+    bridge.tool("1", "whoami");
+    follow(&scene.browser.link());
+    assert_eq!(bridge.text("1"), "ada scope=-");
+    gets.next();
+    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+}
+
+/// An authorization server of which nothing can be learned in time.
+fn mute() -> (AuthorizationServer, Parked) {
+    let auth = AuthorizationServer::start();
+    let (handler, parked) = park();
+    auth.on("/.well-known/oauth-authorization-server", handler);
+    (auth, parked)
+}
+
+#[test]
+fn a_list_waits_five_seconds_whatever_it_waits_for() {
+    let (auth, _parked) = mute();
+    let scene = Scene::of(auth, Browser::new());
+    let mut bridge = scene.bridge();
+    super::initialized(&mut bridge);
+    let start = Instant::now();
+    assert_eq!(bridge.tools(), ["sign_in"]);
+    assert!(start.elapsed() < Duration::from_millis(6500), "{:?}", start.elapsed());
+}
+
+#[test]
+fn a_short_timeout_makes_no_error_of_a_handshake_that_needs_a_person() {
+    let (auth, _parked) = mute();
+    let scene = Scene::of(auth, Browser::new());
+    let mut bridge = scene.launch().args(&["--timeout", "1"]).start();
+    super::initialized(&mut bridge);
+    bridge.finish();
+    let (auth, _parked) = mute();
+    let scene = Scene::modern(auth, Browser::new());
+    let mut bridge = scene.launch().args(&["--timeout", "1"]).start();
+    bridge.send(modern::request("1", "server/discover", ""));
+    bridge.result("1");
+}
+
+#[test]
+fn an_initialize_that_takes_too_long_is_not_cancelled() {
+    let (initialize, parked) = park();
+    let remote = Legacy::new().on("initialize", initialize).lenient().start();
+    let home = Arc::new(Home::new("memory"));
+    let mut bridge = Launch::new(home, &remote.url()).args(&["--timeout", "1"]).start();
+    bridge.request("1", "initialize", &initialize_params("2025-11-25"));
+    let _call = parked.next();
+    bridge.own_error("1", &[-31005]);
+    bridge.still_serves();
+    assert!(remote.of("notifications/cancelled").is_empty());
+}
+
+/// SDK clients of the modern era ask a process for `server/discover` that they throw away.
+#[test]
+fn what_a_modern_remote_lacks_is_empty_whoever_was_asked_to_discover() {
+    let scene = Scene::modern(AuthorizationServer::start(), Browser::following());
+    let mut bridge = scene.bridge();
+    bridge.send(modern::request("1", "tools/call", r#""name":"whoami","arguments":{}"#));
+    assert_eq!(bridge.text("1"), "ada scope=-");
+    bridge.send(modern::request("2", "prompts/list", ""));
+    assert_eq!(bridge.result("2")["prompts"], serde_json::json!([]));
+}
+
+#[test]
+fn a_session_is_ended_with_a_token_that_is_due_for_renewal() {
+    let scene = Scene::scripted(|script| script.lifetime = Some(10)).signed_in();
+    let begun = Instant::now();
+    let mut bridge = scene.bridge().ready();
+    live_as(&mut bridge, "ada");
+    let before = scene.remote.of("DELETE").len();
+    // In the last two of its ten seconds.
+    std::thread::sleep(Duration::from_millis(8200).saturating_sub(begun.elapsed()));
+    bridge.finish();
+    assert_eq!(scene.remote.of("DELETE").len(), before + 1);
+    assert_eq!((scene.auth.refreshed(), scene.auth.expired_shown()), (0, 0));
+}
+
+#[test]
+fn a_remotes_own_sign_in_tool_is_the_remotes_while_a_permission_is_asked_for() {
+    let auth = AuthorizationServer::scripted(|script| {
+        script.challenge_scope = Some("read");
+        script.tool_scopes = vec![("admin", "admin")];
+    });
+    let remote = Legacy::new().sessions(&Sessions::default()).on("tools/call", |request, wire| {
+        wire.json(request.result(r#"{"content":[{"type":"text","text":"theirs"}]}"#));
+    });
+    let remote = auth.protect(remote);
+    let scene = left_alone(Scene::with(auth, remote, Browser::following()).signed_in());
+    let mut bridge = scene.bridge().ready();
+    bridge.tool("1", "admin");
+    scene.browser.link();
+    bridge.tool("2", "sign_in");
+    assert_eq!(bridge.text("2"), "theirs");
+}
+
+#[test]
+fn a_batch_of_lists_opens_no_tab_where_somebody_was_signed_in_before() {
+    let auth = AuthorizationServer::start();
+    let remote = Legacy::new().sessions(&Sessions::default()).version("2025-03-26");
+    let remote = auth.protect(remote);
+    let scene = left_alone(Scene::with(auth, remote, Browser::following()).signed_in());
+    let mut bridge = scene.bridge().ready_as("2025-03-26");
+    live_as(&mut bridge, "ada");
+    scene.auth.revoke_grants();
+    let list = |id, kind| format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{kind}/list"}}"#);
+    bridge.send(format!("[{},{}]", list(1, "tools"), list(2, "prompts")));
+    assert_eq!(bridge.tool_names("1"), ["sign_in"]);
+    assert_eq!(bridge.result("2")["prompts"], serde_json::json!([]));
+    assert!(scene.browser.tabs().is_empty());
+}
+
+#[test]
+fn a_remote_that_is_slow_after_the_sign_in_does_not_look_like_one_without() {
+    let auth = AuthorizationServer::start();
+    let (initialize, parked) = park();
+    let remote = auth.protect(Legacy::new().lenient().on("initialize", initialize));
+    let scene = Scene::with(auth, remote, Browser::following());
+    let mut bridge = scene.launch().args(&["--auth-timeout", "1"]).start().ready();
+    let _call = parked.next();
+    bridge.call("1");
+    let error = bridge.own_error("1", &[-31005]);
+    assert!(error["data"]["hint"].as_str().unwrap().contains("not executed"), "{error}");
+}

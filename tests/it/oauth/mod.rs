@@ -23,7 +23,6 @@ mod keychain;
 mod never;
 mod no_browser;
 mod other_flags;
-mod passphrase;
 mod reach;
 mod refresh;
 mod refresh_outages;

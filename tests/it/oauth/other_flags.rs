@@ -146,3 +146,11 @@ fn an_id_token_that_is_stored_already_is_sent_where_the_flag_says_so() {
     let bearer = call.header("authorization").unwrap().strip_prefix("Bearer ").unwrap();
     assert_eq!(bearer.split('.').count(), 3, "{bearer}");
 }
+
+#[test]
+fn another_token_endpoint() {
+    let scene = scene(|_| {});
+    let other = Server::start(|_, _| panic!("a token of one endpoint was shown to another"));
+    let endpoint = format!("http://{}/token", other.address());
+    asks_anew(&scene, &["--token-endpoint", &endpoint]);
+}

@@ -193,3 +193,58 @@ fn a_sign_in_that_is_over_is_listed_as_one_that_needs_a_person() {
     let list = scene.home.run(&["list"], "").expect(0);
     assert!(!list.stdout.contains("sign-in needed"), "{}", list.stdout);
 }
+
+/// What is left out means as much as was granted (RFC 6749, section 6).
+#[test]
+fn a_server_that_refuses_the_scope_of_a_renewal_is_asked_without() {
+    let scene = Scene::scripted(|script| script.challenge_scope = Some("read")).signed_in();
+    scene.auth.revoke_access_tokens();
+    let failure = Failure::Error("invalid_scope", "not in this spelling");
+    scene.auth.script(|script| script.failures = [failure].into());
+    let mut bridge = scene.bridge().ready();
+    assert_eq!(bridge.whoami(), "ada scope=read");
+    let asked = scene.auth.token_requests("refresh_token");
+    let scopes: Vec<_> = asked.iter().map(|asked| asked.param("scope")).collect();
+    assert_eq!(scopes, [Some("read"), None]);
+    assert_eq!(scene.browser.tabs().len(), 1);
+}
+
+/// Many calls at once are one question to a server that is in trouble.
+#[test]
+fn calls_that_wait_for_one_renewal_share_its_failure() {
+    let scene = Scene::new().signed_in();
+    let mut bridge = scene.bridge().ready();
+    live_as(&mut bridge, "ada");
+    scene.auth.revoke_access_tokens();
+    scene.auth.on("/token", |_, wire| wire.status(502));
+    for id in 0..20 {
+        bridge.call(&id.to_string());
+    }
+    for id in 0..20 {
+        bridge.own_error(&id.to_string(), &[-31001, -31002]);
+    }
+    let asked = scene.auth.token_requests("refresh_token").len();
+    assert!(asked <= 5, "asked {asked} times");
+    assert_eq!(scene.browser.tabs().len(), 1);
+}
+
+/// A page of some proxy is not the server's word.
+#[test]
+fn a_refusal_without_an_oauth_error_ends_no_sign_in() {
+    for status in [400, 403, 404] {
+        let scene = stale();
+        scene.auth.on("/token", move |_, wire| {
+            wire.reply(status, &[("Content-Type", "text/html")], b"<h1>Blocked</h1>");
+        });
+        let mut bridge = scene.launch().args(&["--auth-timeout", "1"]).start();
+        bridge.request("1", "initialize", "{}");
+        bridge.answer("1");
+        bridge.call("2");
+        bridge.error("2");
+        scene.auth.restore("/token");
+        drop(bridge);
+        live_as(&mut scene.bridge().ready(), "ada");
+        assert_eq!(scene.browser.tabs().len(), 1, "{status}");
+        assert_eq!(scene.auth.refreshed(), 1, "{status}");
+    }
+}

@@ -7,7 +7,7 @@ use crate::support::browser::{Browser, follow};
 use crate::support::home::Home;
 use crate::support::http::{Events, Request};
 use crate::support::legacy::{Legacy, Sessions};
-use crate::support::mcp_server::{Call, Parked, park};
+use crate::support::mcp_server::{Call, Parked, Port, park};
 use crate::support::modern;
 use crate::support::scene::Scene;
 use std::sync::Arc;
@@ -351,4 +351,49 @@ fn a_remote_that_is_slow_after_the_sign_in_does_not_look_like_one_without() {
     bridge.call("1");
     let error = bridge.own_error("1", &[-31005]);
     assert!(error["data"]["hint"].as_str().unwrap().contains("not executed"), "{error}");
+}
+
+/// The remote's call waits for it, and with it the client's.
+#[test]
+fn an_answer_to_the_remote_waits_for_the_sign_in() {
+    let auth = AuthorizationServer::start();
+    let (call, calls) = park();
+    let remote = Legacy::new().sessions(&Sessions::default()).on("tools/call", call);
+    let remote = auth.protect(remote);
+    let scene = left_alone(Scene::with(auth, remote, Browser::following()).signed_in());
+    let mut bridge = scene.bridge().ready();
+    bridge.call("1");
+    let call = calls.next();
+    let answer = call.request.result("{}");
+    let mut events = call.wire.events();
+    events.event(r#"{"jsonrpc":"2.0","id":"s","method":"sampling/createMessage","params":{}}"#);
+    bridge.message("sampling/createMessage");
+    scene.auth.revoke_grants();
+    bridge.send(r#"{"jsonrpc":"2.0","id":"s","result":{}}"#);
+    let refused = scene.remote.wait_for("response").header("authorization").map(str::to_owned);
+    follow(&scene.browser.link());
+    let taken = scene.remote.wait_for_count("response", 2).remove(1);
+    assert_eq!(taken.id(), r#""s""#);
+    assert_ne!(taken.header("authorization").map(str::to_owned), refused);
+    events.event(answer);
+    events.end();
+    bridge.result("1");
+}
+
+#[test]
+fn changes_are_announced_again_when_the_remote_has_taken_up_a_subscription() {
+    let auth = AuthorizationServer::start();
+    let (listen, parked) = park();
+    let inner = modern::Modern::new().on("subscriptions/listen", listen).into_handler();
+    let remote = auth.guard(Port::reserve(), inner);
+    let scene = Scene::with(auth, remote, Browser::following());
+    let mut bridge = scene.bridge();
+    let wanted = r#""notifications":{"toolsListChanged":true}"#;
+    bridge.send(modern::request("1", "subscriptions/listen", wanted));
+    bridge.message("notifications/tools/list_changed");
+    let mut events = parked.next().wire.events();
+    events.event(
+        r#"{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{}}"#,
+    );
+    bridge.message("notifications/tools/list_changed");
 }

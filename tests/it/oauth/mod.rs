@@ -1,6 +1,5 @@
 //! Sign-in, from a URL alone to tools that stay.
 
-mod bridge_review;
 mod callback;
 mod device;
 mod discovery;
@@ -9,6 +8,8 @@ mod exit;
 mod failures;
 mod hostile;
 mod hostile_metadata;
+mod impatience;
+mod mid_session;
 mod no_browser;
 mod reach;
 mod refresh;
@@ -24,7 +25,9 @@ mod tolerance;
 mod verbs;
 
 use crate::support::bridge::{Bridge, initialize_params};
+use crate::support::browser::Browser;
 use crate::support::scene::Scene;
+use std::sync::Arc;
 
 /// Initialized against a stand-in, as a client does that sends nothing else yet.
 #[track_caller]
@@ -47,4 +50,15 @@ fn at_the_door(scene: &Scene, flags: &[&str]) -> (Bridge, String) {
 fn live_as(bridge: &mut Bridge, user: &str) {
     let who = bridge.whoami();
     assert!(who.starts_with(&format!("{user} ")), "{who}");
+}
+
+/// A scene whose person has gone: nobody follows a link unasked any more.
+fn left_alone(mut scene: Scene) -> Scene {
+    scene.browser = Browser::new();
+    scene.home = Arc::new(
+        Arc::into_inner(scene.home)
+            .expect("nobody else's")
+            .with("BROWSER", &scene.browser.command()),
+    );
+    scene
 }

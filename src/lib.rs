@@ -9,8 +9,12 @@
 //! - [`bridge`]: the loop over the client's lines, the only writer of stdout, requests in
 //!   flight, the session, the end.
 //! - [`authorization`]: the headers for a request, and the answer when they are refused;
-//!   alone sees the vault and the kinds of credential.
+//!   alone sees the vault, OAuth and the kinds of credential. In it `tokens` (what is kept of a
+//!   sign-in, and its refresh), `sign_in` (one at a time, with a person's help), `logout`, and
+//!   what was last `seen` of a remote.
 //! - [`transport`]: Streamable HTTP and server-sent events; knows no credential.
+//! - [`oauth`]: challenge, discovery, registration, authorization request, loopback redirect,
+//!   token, device, revocation; knows no vault and no stdio.
 //! - [`credential`]: keys and header templates. [`vault`]: sealed records and the key that
 //!   opens them; knows no HTTP.
 //! - [`jsonrpc`]: one line <-> one raw message. [`http`]: the one place a client is built.
@@ -21,6 +25,19 @@
 //! what decides where it goes. It is POSTed with the credential's headers. What comes back,
 //! JSON or server-sent events, is checked for being a message, matched with the request that
 //! waits for it, and written as one line. The bytes are never re-serialised.
+//!
+//! # The way of a sign-in
+//! A request that goes out without a token comes back with 401 and an [`oauth::Challenge`]. The
+//! bridge's stand-in answers the client in the meantime. The sign-in takes its turn among all
+//! processes, discovers the authorization server, finds or registers a client, listens on
+//! loopback, opens the browser, checks what comes back, exchanges the code, and seals the tokens
+//! before anybody is told. Then the real remote takes the place of the stand-in.
+//!
+//! # The way of a refresh
+//! Ahead of expiry, or when the remote refuses the token that a request carried: under the lock
+//! of the record the tokens are read again, as another process may have renewed them; a file is
+//! reserved for the answer; the refresh token is sent; the answer is persisted before it is used.
+//! Only a refused grant ends the sign-in, and no failure of the network does.
 
 pub mod authorization;
 pub mod bridge;

@@ -3,8 +3,9 @@
 //! `expose` is the one marked way out; every call of it should end at a header,
 //! at the seal of the vault, or at a token endpoint.
 
+use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use zeroize::{Zeroize, Zeroizing};
 
 /// A secret value, wiped from memory when it is dropped.
@@ -46,9 +47,19 @@ const SHOWN: usize = 500;
 /// Shortest part of a composed secret that is a secret by itself, in bytes.
 const LONG_PART: usize = 8;
 
+/// Tokens that are remembered: more than are in use at one time, with some that were.
+const PASSING: usize = 64;
+
 /// Knows every secret of the process, to keep them out of what is shown.
 #[derive(Default)]
-pub struct Redactor(Mutex<Vec<Secret<String>>>);
+pub struct Redactor(Mutex<Known>);
+
+#[derive(Default)]
+struct Known {
+    lasting: Vec<Secret<String>>,
+    /// Each with its spellings, the oldest first.
+    passing: VecDeque<Vec<Secret<String>>>,
+}
 
 impl Redactor {
     /// From now on `secret` is never shown, nor is it as JSON or a URL would spell it. Very
@@ -67,31 +78,49 @@ impl Redactor {
         }
     }
 
+    /// As [`Self::learn`] for what is replaced again and again, such as tokens: the last ones
+    /// are remembered.
+    pub fn learn_passing(&self, secret: &str) {
+        let mut known = self.lock();
+        let same =
+            |one: &Vec<Secret<String>>| one.first().is_some_and(|one| one.expose() == secret);
+        if secret.len() < 4 || known.passing.iter().any(same) {
+            return;
+        }
+        known.passing.push_back(spellings(secret));
+        if known.passing.len() > PASSING {
+            known.passing.pop_front();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn learn_one(&self, secret: &str) {
         if secret.len() < 4 {
             return;
         }
-        let json = json_escaped(secret);
-        let slashed = Zeroizing::new(json.replace('/', "\\/"));
-        let (upper, lower) = percent_encoded(secret);
-        let form = Zeroizing::new(upper.replace("%20", "+"));
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for spelling in [secret, &json, &slashed, &upper, &lower, &form] {
-            if !known.iter().any(|one| one.expose() == spelling) {
-                known.push(Secret::new(spelling.to_owned()));
+        let known = &mut self.lock().lasting;
+        for spelling in spellings(secret) {
+            if !known.iter().any(|one| one.expose() == spelling.expose()) {
+                known.push(spelling);
             }
         }
-        // The longest first: a secret may be part of another.
-        known.sort_by_key(|one| std::cmp::Reverse(one.expose().len()));
     }
 
     /// Text from elsewhere made fit to show: secrets replaced, control and direction
     /// characters turned into spaces, long text cut.
     pub fn clean(&self, text: &str) -> String {
         let mut text = text.to_owned();
-        for secret in self.0.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        let known = self.lock();
+        let mut all: Vec<_> = known.lasting.iter().chain(known.passing.iter().flatten()).collect();
+        // The longest first: a secret may be part of another.
+        all.sort_by_key(|one| std::cmp::Reverse(one.expose().len()));
+        for secret in all {
             text = text.replace(secret.expose().as_str(), "[redacted]");
         }
+        drop(known);
         let mut shown = String::new();
         for word in text.split(|c: char| c.is_whitespace() || is_unfit(c)).filter(|w| !w.is_empty())
         {
@@ -106,6 +135,21 @@ impl Redactor {
         }
         shown
     }
+}
+
+/// The secret itself, then as JSON and URLs would write it.
+fn spellings(secret: &str) -> Vec<Secret<String>> {
+    let json = json_escaped(secret);
+    let slashed = Zeroizing::new(json.replace('/', "\\/"));
+    let (upper, lower) = percent_encoded(secret);
+    let form = Zeroizing::new(upper.replace("%20", "+"));
+    let mut all: Vec<Secret<String>> = Vec::new();
+    for spelling in [secret, &json, &slashed, &upper, &lower, &form] {
+        if !all.iter().any(|one| one.expose() == spelling) {
+            all.push(Secret::new(spelling.to_owned()));
+        }
+    }
+    all
 }
 
 fn json_escaped(text: &str) -> Zeroizing<String> {
@@ -166,6 +210,17 @@ mod tests {
         }
         redactor.learn("sid=s3cret-1234; theme=dark; a=b");
         assert_eq!(redactor.clean("'s3cret-1234' theme=dark"), "'[redacted]' theme=dark");
+    }
+
+    #[test]
+    fn of_what_passes_the_last_are_remembered() {
+        let redactor = Redactor::default();
+        redactor.learn("lasting-5ecret");
+        for nth in 0..200 {
+            redactor.learn_passing(&format!("token-{nth}-5ecret"));
+        }
+        assert_eq!(redactor.clean("token-199-5ecret token-150-5ecret"), "[redacted] [redacted]");
+        assert_eq!(redactor.clean("token-1-5ecret lasting-5ecret"), "token-1-5ecret [redacted]");
     }
 
     #[test]

@@ -55,7 +55,7 @@ impl VaultKey {
 /// No record and no named secret in the person's own vault.
 fn nothing_sealed(keyferry: &Keyferry) -> Result<bool> {
     let empty = |command: Command| {
-        let output = run(command, None)?;
+        let output = run(command)?;
         Ok::<_, String>(output.succeeded() && output.stdout.trim().is_empty())
     };
     Ok(empty(keyferry.outside(["list"]))? && empty(keyferry.outside(["secret", "list"]))?)

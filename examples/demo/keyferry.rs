@@ -1,6 +1,6 @@
 //! The keyferry executable, of the same profile as this demo, in a home of its own.
 
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread::JoinHandle;
@@ -83,8 +83,8 @@ impl Keyferry {
             command.env_remove(name);
         }
         command.env("KEYFERRY_HOME", &self.home);
-        // A proxy between here and loopback would see the key, or nothing.
-        command.env("NO_PROXY", "127.0.0.1");
+        // A proxy between here and loopback would see the tokens, or nothing.
+        command.env("NO_PROXY", "127.0.0.1,localhost");
         command
     }
 
@@ -95,12 +95,8 @@ impl Keyferry {
         command
     }
 
-    pub(crate) fn run<const N: usize>(
-        &self,
-        arguments: [&str; N],
-        input: Option<&str>,
-    ) -> Result<Output> {
-        run(self.command(arguments), input)
+    pub(crate) fn run<const N: usize>(&self, arguments: [&str; N]) -> Result<Output> {
+        run(self.command(arguments))
     }
 }
 
@@ -127,25 +123,28 @@ impl Output {
         self.code == Some(0)
     }
 
+    /// All of it.
+    pub(crate) fn text(&self) -> String {
+        format!("{}{}", self.stderr, self.stdout)
+    }
+
     pub(crate) fn holds(&self, text: &str) -> bool {
         self.stdout.contains(text) || self.stderr.contains(text)
     }
 
     pub(crate) fn show(&self) {
         for line in self.stderr.lines().chain(self.stdout.lines()) {
-            say(&format!("| {line}"));
+            if !line.is_empty() {
+                say(&format!("keyferry | {line}"));
+            }
         }
     }
 }
 
-pub(crate) fn run(mut command: Command, input: Option<&str>) -> Result<Output> {
-    command.stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() });
+pub(crate) fn run(mut command: Command) -> Result<Output> {
+    command.stdin(Stdio::null());
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().map_err(|error| format!("keyferry does not start: {error}"))?;
-    if let (Some(mut stdin), Some(input)) = (child.stdin.take(), input) {
-        // It may refuse before it has read; its exit code says so.
-        let _ = writeln!(stdin, "{input}");
-    }
     let stdout = child.stdout.take().map(collect);
     let stderr = child.stderr.take().map(collect);
     let begin = Instant::now();
@@ -167,7 +166,7 @@ pub(crate) fn run(mut command: Command, input: Option<&str>) -> Result<Output> {
 }
 
 /// Reads to the end, so that the child never waits for us.
-pub(crate) fn collect(mut from: impl Read + Send + 'static) -> JoinHandle<String> {
+fn collect(mut from: impl Read + Send + 'static) -> JoinHandle<String> {
     std::thread::spawn(move || {
         let mut bytes = Vec::new();
         let _ = from.read_to_end(&mut bytes);

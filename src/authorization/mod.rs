@@ -1,113 +1,40 @@
 //! The conductor of credentials: the headers for a request, and the answer when the remote
 //! refuses them. Alone sees the vault, OAuth and the kinds of credential.
 //!
+//! * `plan`: what the flags ask for. `credential`: what is given out, and why nothing is.
 //! * `keys`: headers from keys and flags. `tokens`: what a sign-in with OAuth left.
 //! * `sign_in`: getting a credential with a person's help; `oauth_plan`: how they want it.
 //! * `seen`: what was last seen of the remote. `logout`: the end.
 
+mod credential;
 mod keys;
 mod logout;
 mod oauth_plan;
+mod plan;
 mod record;
 mod remote;
 mod seen;
 mod sign_in;
 mod tokens;
 
+pub use credential::{AuthorizationError, Credential, Origin, Refusal};
 pub use logout::Leave;
 pub use oauth_plan::OAuthPlan;
+pub use plan::{HeaderPart, HeaderTemplate, Plan};
 pub use record::{ApiKeyRecord, Kind, KindError, header as record_header};
 pub use remote::{Remote, RemoteError};
 pub use seen::Seen;
 pub use sign_in::{Cause, Link, Need, SignIn, SignInSettings};
 
-use crate::credential::api_key::Placement;
 use crate::http::readable;
 use crate::oauth::Challenge;
 use crate::secret::{Redactor, Secret};
-use crate::vault::{Vault, VaultError};
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, WWW_AUTHENTICATE};
+use crate::vault::Vault;
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 use sign_in::Desk;
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokens::{Expiry, TokenRecord, Tokens};
-
-/// A header given by flags, with the named secrets that it still needs.
-pub struct HeaderTemplate {
-    pub name: HeaderName,
-    pub parts: Vec<HeaderPart>,
-}
-
-/// A piece of a header's value.
-pub enum HeaderPart {
-    Text(Secret<String>),
-    /// The named secret of the vault.
-    Vault(String),
-}
-
-/// What the flags ask for; what they leave open, the record in the vault decides.
-#[derive(Default)]
-pub struct Plan {
-    /// `--with`.
-    pub kind: Option<Kind>,
-    /// `--key-header` or `--key-scheme`.
-    pub placement: Option<Placement>,
-    /// The key of `--secret-env` or `--secret-file`.
-    pub key: Option<Secret<String>>,
-    /// `--header` and `--header-file`.
-    pub headers: Vec<HeaderTemplate>,
-    pub oauth: OAuthPlan,
-}
-
-/// The headers of one credential.
-#[derive(Debug)]
-pub struct Credential {
-    pub headers: HeaderMap,
-    /// The bare key in them, where there is one.
-    pub key: Option<Secret<String>>,
-    pub origin: Origin,
-    /// When it has to be renewed; none for what lasts.
-    expiry: Option<Expiry>,
-}
-
-/// Where a credential came from, which decides what helps when it is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Origin {
-    /// There is none.
-    Nothing,
-    /// Flags of this process.
-    Flags,
-    /// The vault's record.
-    Record,
-    /// A sign-in with OAuth.
-    Token,
-}
-
-/// Why there are no headers to send.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum AuthorizationError {
-    /// A person has to teach the vault first.
-    #[error("{message}")]
-    SignInNeeded { message: String, hint: String },
-    /// A person has to sign in with OAuth: [`Authorization::sign_in`] begins that.
-    #[error("{}", .0.message)]
-    Person(Need),
-    /// The authorization server cannot be asked now; nothing was changed.
-    #[error("{message}")]
-    Unavailable { message: String },
-    #[error("{0}")]
-    Vault(#[from] VaultError),
-}
-
-/// How the remote refused a request: 401 or 403, with its headers.
-#[derive(Debug, Clone, Copy)]
-pub struct Refusal<'a> {
-    pub status: u16,
-    pub headers: &'a HeaderMap,
-    /// Where it came from.
-    pub address: Option<IpAddr>,
-}
 
 /// What an [`Authorization`] is made of.
 pub struct Settings {

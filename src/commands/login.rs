@@ -3,7 +3,7 @@
 mod oauth;
 
 use super::verify::{self, Verified};
-use super::{LOCK, ask, must_last, say};
+use super::{KEY_EACH_TIME, LOCK, ask, must_last, say};
 use crate::authorization::{
     ApiKeyRecord, Authorization, Kind, Plan, Remote, Settings, record_header,
 };
@@ -34,7 +34,7 @@ pub(super) async fn login(args: &LoginArgs) -> Result<(), Failure> {
     let vault = Vault::new(settings);
     // Before anyone types a key: one that could not be kept would be typed in vain.
     if kind == Kind::ApiKey || in_memory {
-        must_last(&vault, in_memory).await?;
+        must_last(&vault, in_memory, KEY_EACH_TIME).await?;
     }
     let record = api_key(kind, &mut plan, &remote, &redactor)?;
     if !args.no_verify {

@@ -88,8 +88,12 @@ impl Failure {
     }
 }
 
+/// Without a vault that lasts.
+const KEY_EACH_TIME: &str =
+    "or give the key to each run: keyferry <URL> --with api-key --secret-env VAR";
+
 /// Refuses to take a secret that would be gone when this process ends, before anyone types it.
-async fn must_last(vault: &Vault, in_memory: bool) -> Result<(), Failure> {
+async fn must_last(vault: &Vault, in_memory: bool, otherwise: &str) -> Result<(), Failure> {
     if vault.lasting(config::keychain_deadline()).await? {
         return Ok(());
     }
@@ -101,7 +105,7 @@ async fn must_last(vault: &Vault, in_memory: bool) -> Result<(), Failure> {
     Err(Failure::new(Exit::Vault, why)
         .hint("KEYFERRY_VAULT=passphrase with KEYFERRY_PASSPHRASE_FILE=PATH seals the vault with a passphrase")
         .hint("KEYFERRY_VAULT=plaintext keeps the key of the vault in a file beside it")
-        .hint("or give the key to each run: keyferry <URL> --with api-key --secret-env VAR"))
+        .hint(otherwise))
 }
 
 /// Prints data, the only thing that goes to stdout outside of `run`.

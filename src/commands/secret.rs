@@ -1,6 +1,6 @@
 //! `keyferry secret`: named secrets for `${vault:NAME}`.
 
-use super::{LOCK, ask, must_last, print, say, utc};
+use super::{KEY_EACH_TIME, LOCK, ask, must_last, print, say, utc};
 use crate::cli::SecretAction;
 use crate::config;
 use crate::failure::{Exit, Failure};
@@ -30,7 +30,7 @@ async fn set(
     let settings = config::vault(true, secret_env)?;
     let in_memory = matches!(settings.source, KeySource::Memory);
     let vault = Vault::new(settings);
-    must_last(&vault, in_memory).await?;
+    must_last(&vault, in_memory, KEY_EACH_TIME).await?;
     let value = match given {
         Some(value) => value,
         None => ask::secret(&format!("secret '{name}': "))?,

@@ -254,7 +254,13 @@ impl Probe<'_> {
     }
 
     fn wrong_credential(&self, message: String) -> Failure {
-        Failure::new(Exit::SignInNeeded, message)
+        let failure = Failure::new(Exit::SignInNeeded, message);
+        let origin = self.authorization.known().map_or(Origin::Nothing, |one| one.origin);
+        if origin == Origin::Token {
+            let login = self.authorization.remote().login_command(None);
+            return failure.hint(format!("{login} --force")).hint("or check the URL and --scope");
+        }
+        failure
             .hint("nothing was stored; check the key, its header (--key-header, --key-scheme) and the URL")
             .hint("to store it without asking the remote: --no-verify")
     }

@@ -44,8 +44,8 @@ impl Desk {
         let (listener, client) = self.client(errand).await?;
         let redirect_uri = listener.redirect_uri().to_owned();
         let request = Arc::new(self.request(errand, &client, &redirect_uri)?);
-        self.tokens.redactor.learn(request.state.expose());
-        self.tokens.redactor.learn(request.verifier.expose());
+        self.tokens.redactor.learn_passing(request.state.expose());
+        self.tokens.redactor.learn_passing(request.verifier.expose());
         let page = check(&request.url, self.settings.allow_http)
             .map_err(|error| self.failed(&format!("the sign-in page: {error}")))?;
         let mut serving = self.serve(listener, errand, &request, progress.clone());
@@ -214,7 +214,7 @@ impl Desk {
         let said = said.to_ascii_lowercase();
         let of_client = said.contains("client");
         if of_client || said.contains("redirect") {
-            let mut trouble = self.failed(&why);
+            let mut trouble = self.failed_with(&why, &self.client_hint(client));
             trouble.client_forgotten = of_client && client.origin == ClientOrigin::Dynamic;
             return Some(trouble);
         }
@@ -231,7 +231,7 @@ impl Desk {
         response: AuthorizationResponse,
     ) -> Result<TokenSet, Trouble> {
         let code = response.result.map_err(|error| self.denied(&error))?;
-        self.tokens.redactor.learn(code.expose());
+        self.tokens.redactor.learn_passing(code.expose());
         let endpoint = errand.found.server.token_endpoint.as_deref().unwrap_or_default();
         let resource = errand.resource.as_deref();
         let web = &self.settings.web;

@@ -212,9 +212,11 @@ impl Desk {
     ) -> Result<(), AuthorizationError> {
         // Before anyone signs in: a token that cannot be kept is found out about first.
         if !self.tokens.vault.lasting(self.tokens.deadline).await? {
-            tracing::info!("the sign-in is kept in memory and ends with this process");
+            let notice = self.tokens.vault.notice();
+            let notice = notice.unwrap_or_else(|| "the sign-in ends with this process".into());
+            tracing::warn!("{notice}");
         }
-        let lock = self.turn(progress).await?;
+        let lock = self.turn(need, progress).await?;
         if self.is_met(need).await? {
             return Ok(());
         }
@@ -229,6 +231,7 @@ impl Desk {
 
     async fn turn(
         &self,
+        need: &Need,
         progress: &watch::Sender<Progress>,
     ) -> Result<RecordLock, AuthorizationError> {
         let started = Instant::now();
@@ -237,16 +240,29 @@ impl Desk {
             match self.tokens.vault.lock(&self.place(), LOOK).await {
                 Ok(lock) => return Ok(lock),
                 Err(VaultError::Busy { .. }) if started.elapsed() < PATIENCE => {
-                    if !std::mem::replace(&mut told, true) {
-                        tracing::info!("another keyferry has the sign-in page open");
-                    }
                     let link = self.link_elsewhere().await;
+                    if !std::mem::replace(&mut told, true) {
+                        self.tell_of_another(need, link.as_ref());
+                    }
                     if link.is_some() {
                         progress.send_modify(|now| now.link = link);
                     }
                 }
                 Err(error) => return Err(error.into()),
             }
+        }
+    }
+
+    fn tell_of_another(&self, need: &Need, link: Option<&Link>) {
+        let whom = self.tokens.whom();
+        let mut text = format!("another keyferry has a sign-in to {whom} open: finish it there");
+        if let Some(link) = link {
+            text.push_str(&format!(", or here:\n\n{}\n", link.url));
+        }
+        if need.by_person {
+            (self.settings.tell)(&text);
+        } else {
+            tracing::info!("{text}");
         }
     }
 
@@ -265,7 +281,8 @@ impl Desk {
     /// Tells the other processes where the person is to go.
     pub(super) async fn announce(&self, progress: &watch::Sender<Progress>, link: Link) {
         let code = link.user_code.as_deref().unwrap_or_default();
-        let payload = Secret::new(format!("{}\n{code}", link.url).into_bytes());
+        let account = self.tokens.remote.account();
+        let payload = Secret::new(format!("{}\n{code}\n{account}", link.url).into_bytes());
         progress.send_modify(|now| now.link = Some(link));
         let (place, header) = (self.place(), Header::of("sign-in"));
         let kept = self.tokens.vault.write(&place, header, &payload, self.tokens.deadline);
@@ -277,7 +294,12 @@ impl Desk {
     async fn link_elsewhere(&self) -> Option<Link> {
         let found = self.tokens.vault.read(&self.place(), self.tokens.deadline).await.ok()??;
         let text = String::from_utf8(found.payload.expose().clone()).ok()?;
-        let (url, code) = text.split_once('\n')?;
+        let (url, rest) = text.split_once('\n')?;
+        let (code, account) = rest.split_once('\n')?;
+        // Somebody else would be signed in there.
+        if account != self.tokens.remote.account() {
+            return None;
+        }
         let user_code = (!code.is_empty()).then(|| code.to_owned());
         Some(Link { url: url.to_owned(), user_code, note: None })
     }

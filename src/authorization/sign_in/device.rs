@@ -35,7 +35,7 @@ impl Desk {
         let web = &self.settings.web;
         let device = start(web, endpoint, &client, scope, resource).await;
         let device = device.map_err(|error| self.no_device(&server.issuer, &client, &error))?;
-        self.tokens.redactor.learn(device.device_code.expose());
+        self.tokens.redactor.learn_passing(device.device_code.expose());
         let page = device.verification_uri_complete.as_ref().unwrap_or(&device.verification_uri);
         let page = check(page, self.settings.allow_http)
             .or_else(|_| check(&device.verification_uri, self.settings.allow_http))

@@ -148,14 +148,22 @@ impl Desk {
     fn client_refused(&self, client: &Client, why: &str) -> Trouble {
         let shown = self.tokens.redactor.clean(&client.id);
         let why = format!("the authorization server does not take the client {shown}: {why}");
-        let hint = match client.origin {
-            ClientOrigin::Dynamic => self.tokens.remote.login_command(None),
-            _ => format!(
-                "check the client ID and its secret: {} --client-id ID --client-secret",
-                self.tokens.remote.login_command(None)
-            ),
-        };
+        let hint = self.client_hint(client);
         let client_forgotten = client.origin == ClientOrigin::Dynamic;
         Trouble { client_forgotten, ..self.failed_with(&why, &hint) }
+    }
+
+    /// What helps where the server does not take the client.
+    pub(super) fn client_hint(&self, client: &Client) -> String {
+        let login = self.tokens.remote.login_command(None);
+        match client.origin {
+            ClientOrigin::Dynamic => login,
+            ClientOrigin::Preregistered => {
+                format!("check the client ID, its secret and redirect URI: {login} --client-id ID")
+            }
+            ClientOrigin::MetadataDocument => {
+                format!("check the document: {login} --client-metadata-url URL")
+            }
+        }
     }
 }

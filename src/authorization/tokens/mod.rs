@@ -109,7 +109,7 @@ impl Tokens {
                 hint: self.remote.login_command(None),
             })?;
         for secret in record.secrets() {
-            self.redactor.learn(secret.expose());
+            self.redactor.learn_passing(secret.expose());
         }
         for named in [&record.plan.issuer, &record.plan.token_endpoint].into_iter().flatten() {
             self.web.name(named);
@@ -135,7 +135,7 @@ impl Tokens {
     /// Keeps new tokens; the lock of the record is held by the caller.
     pub(super) async fn store(&self, record: &TokenRecord) -> Result<Kept, VaultError> {
         for secret in record.secrets() {
-            self.redactor.learn(secret.expose());
+            self.redactor.learn_passing(secret.expose());
         }
         let header = record.header(&self.remote, (self.now)());
         self.vault.write(&self.remote.record(), header, &record.payload(), self.deadline).await

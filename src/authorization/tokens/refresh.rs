@@ -30,22 +30,19 @@ impl Tokens {
         // A task of its own: a call that is cancelled must not cut a rotation in two.
         let renewal = tokio::spawn(async move {
             let mut held = tokens.renewing.lock().await;
-            // Those who waited while it failed share the failure.
-            if let Some((at, failure)) = &held.failure
-                && (*at > came || at.elapsed() < SHARED)
-            {
-                return Err(failure.clone());
+            let outcome = tokens.renew_alone(&mut held, refused.as_ref(), came).await;
+            match &outcome {
+                Err(
+                    failure @ (AuthorizationError::Unavailable { .. }
+                    | AuthorizationError::Vault(_)),
+                ) => {
+                    // The first to fail; those who share it do not prolong it.
+                    if held.failure.as_ref().is_none_or(|(at, _)| at.elapsed() >= SHARED) {
+                        held.failure = Some((Instant::now(), failure.clone()));
+                    }
+                }
+                _ => held.failure = None,
             }
-            let outcome = tokens.renew_alone(&mut held, refused.as_ref()).await;
-            held.failure = match &outcome {
-                Err(failure @ AuthorizationError::Unavailable { .. }) => {
-                    Some((Instant::now(), failure.clone()))
-                }
-                Err(failure @ AuthorizationError::Vault(_)) => {
-                    Some((Instant::now(), failure.clone()))
-                }
-                _ => None,
-            };
             outcome
         });
         renewal.await.unwrap_or_else(|_| {
@@ -57,10 +54,17 @@ impl Tokens {
         self: &Arc<Self>,
         held: &mut Held,
         refused: Option<&Secret<String>>,
+        came: Instant,
     ) -> Result<TokenRecord, AuthorizationError> {
         let before = self.load().await?.ok_or_else(|| self.never())?;
         if self.will_do(held, &before, refused) {
             return Ok(before);
+        }
+        // Those who waited while it failed share the failure.
+        if let Some((at, failure)) = &held.failure
+            && (*at > came || at.elapsed() < SHARED)
+        {
+            return Err(failure.clone());
         }
         let lock = self.lock().await?;
         // Another process may have renewed them in the meantime.
@@ -151,7 +155,7 @@ impl Tokens {
     /// Persists before use; what cannot be written is held and written later.
     pub(super) async fn keep(self: &Arc<Self>, reservation: Reservation, fresh: &TokenRecord) {
         for secret in fresh.secrets() {
-            self.redactor.learn(secret.expose());
+            self.redactor.learn_passing(secret.expose());
         }
         let header = fresh.header(&self.remote, (self.now)());
         let (payload, deadline) = (fresh.payload(), self.deadline);

@@ -12,6 +12,12 @@ use crate::secret::{Redactor, Secret};
 use crate::vault::{KeySource, Vault};
 use std::io::BufRead;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// Without a vault that lasts.
+const EACH_TIME: &str = "or let each run sign in for itself: keyferry <URL>";
+/// When a person begins to wonder.
+const PATIENCE: Duration = Duration::from_secs(4);
 
 pub(super) async fn login(
     args: &LoginArgs,
@@ -22,7 +28,7 @@ pub(super) async fn login(
     let settings = config::vault(true, args.credential.secret_env.as_deref())?;
     let in_memory = matches!(settings.source, KeySource::Memory);
     let vault = Vault::new(settings);
-    must_last(&vault, in_memory).await?;
+    must_last(&vault, in_memory, EACH_TIME).await?;
     if args.client_secret && plan.oauth.client_secret.is_none() {
         let secret = ask::secret("client secret: ")?;
         redactor.learn(secret.expose());
@@ -43,7 +49,8 @@ pub(super) async fn login(
     let identity = authorization.identity().map(|who| format!(" as {who}"));
     say(&format!("signed in to {}{}", whom(&remote), identity.unwrap_or_default()));
     if !args.no_verify {
-        let verified = verify::verify(&endpoint(args, &remote), &authorization).await;
+        let endpoint = endpoint(args, &remote);
+        let verified = still_waiting(&remote, verify::verify(&endpoint, &authorization)).await;
         report(&verified.map_err(stored_all_the_same)?, &remote, Kind::OAuth);
     }
     Ok(())
@@ -79,7 +86,8 @@ async fn is_signed_in(args: &LoginArgs, authorization: &Authorization) -> Result
 
 /// Whether the remote wants no sign-in at all.
 async fn is_open(args: &LoginArgs, authorization: &Authorization) -> bool {
-    !args.force && verify::is_open(&endpoint(args, authorization.remote()), authorization).await
+    let (remote, endpoint) = (authorization.remote(), endpoint(args, authorization.remote()));
+    !args.force && still_waiting(remote, verify::is_open(&endpoint, authorization)).await
 }
 
 async fn sign_in(args: &LoginArgs, authorization: &Authorization) -> Result<(), Failure> {
@@ -87,11 +95,26 @@ async fn sign_in(args: &LoginArgs, authorization: &Authorization) -> Result<(), 
     let mut signing = authorization
         .sign_in(&need, Cause::Person)
         .map_err(|need| Failure::new(Exit::SignInNeeded, need.message).hint(need.hint))?;
-    if args.credential.oauth.no_browser {
-        say("open it in any browser; if that cannot come back here, paste the address it ends at:");
+    let known = still_waiting(authorization.remote(), signing.link_known()).await;
+    if args.credential.oauth.no_browser && known.is_some_and(|link| link.user_code.is_none()) {
+        say(
+            "with a browser on another machine: paste the address it ends at here, and press Enter",
+        );
         read_addresses(signing.clone());
     }
     signing.finished().await.map_err(|error| Failure::from_shared(&error))
+}
+
+/// Says so if the remote, or its authorization server, takes long.
+async fn still_waiting<T>(remote: &Remote, asking: impl Future<Output = T>) -> T {
+    let mut asking = std::pin::pin!(asking);
+    match tokio::time::timeout(PATIENCE, &mut asking).await {
+        Ok(done) => done,
+        Err(_) => {
+            say(&format!("still waiting for {remote} and its authorization server ..."));
+            asking.await
+        }
+    }
 }
 
 /// Each line of stdin is an address that a browser ended at. The thread ends with the process.

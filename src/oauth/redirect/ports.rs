@@ -9,6 +9,9 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 /// How many ports are tried until one is free on both addresses.
 const ATTEMPTS: usize = 32;
+/// Ports that are chosen from.
+const LOWEST: u16 = 10_000;
+const HIGHEST: u16 = 32_768;
 /// Connections the system keeps until they are accepted.
 const BACKLOG: u32 = 1024;
 
@@ -51,8 +54,10 @@ impl Sockets {
     }
 
     fn bind_to_any(needs_v6: bool) -> Result<(Self, u16), BindError> {
-        for _ in 0..ATTEMPTS {
-            match Self::bind_to(0, needs_v6) {
+        for attempt in 0..ATTEMPTS {
+            // The last resort is what the system gives.
+            let port = if attempt < ATTEMPTS / 2 { unused_by_others() } else { 0 };
+            match Self::bind_to(port, needs_v6) {
                 Err(BindError::Taken(_)) => {}
                 held => return held,
             }
@@ -99,6 +104,15 @@ impl Sockets {
     pub(super) fn close(&self) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
+}
+
+/// A port below those that systems give to outgoing connections: a registration is kept with
+/// its port, which had better be free the next time.
+fn unused_by_others() -> u16 {
+    let mut random = [0; 2];
+    // Without randomness the first port of the range does as well.
+    let _ = getrandom::fill(&mut random);
+    LOWEST + u16::from_le_bytes(random) % (HIGHEST - LOWEST)
 }
 
 fn listen(address: SocketAddr) -> Result<TcpListener, Error> {

@@ -35,7 +35,7 @@ fn what_a_shell_could_read_something_into_is_encoded_in_the_link() {
             assert!(scene.browser.tabs().is_empty(), "{tail}");
             continue;
         };
-        assert!(scene.browser.tabs().iter().all(|tab| tab == link), "{tail}");
+        assert!(scene.browser.wait_tabs(1).iter().all(|tab| tab == link), "{tail}");
         let good = |c: char| c.is_ascii_alphanumeric() || "-._~:/?#[]@%&=+,".contains(c);
         assert!(link.chars().all(good), "{link}");
         assert!(link.starts_with(&scene.auth.origin()), "{link}");

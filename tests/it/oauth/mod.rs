@@ -1,16 +1,29 @@
 //! Sign-in, from a URL alone to tools that stay.
 
+mod accounts;
+mod again;
+mod binding;
+mod cached;
 mod callback;
+#[cfg(target_os = "linux")]
+mod clock;
 mod device;
 mod discovery;
 mod elicitation;
+mod elicitation_legacy;
 mod exit;
 mod failures;
+#[cfg(target_os = "linux")]
+mod full_disk;
 mod hostile;
 mod hostile_metadata;
 mod impatience;
+#[cfg(target_os = "linux")]
+mod keychain;
 mod mid_session;
+mod never;
 mod no_browser;
+mod other_flags;
 mod reach;
 mod refresh;
 mod refresh_outages;
@@ -21,6 +34,7 @@ mod sign_in;
 mod stand_in;
 mod stand_in_modern;
 mod step_up;
+mod taught;
 mod tolerance;
 mod verbs;
 

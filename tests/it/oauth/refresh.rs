@@ -1,9 +1,10 @@
 //! Tokens are renewed ahead of their end, on refusal, and at start.
 
 use super::live_as;
-use crate::support::authorization_server::AuthorizationServer;
+use crate::support::authorization_server::{AuthorizationServer, Shape};
 use crate::support::legacy::{Legacy, Sessions};
 use crate::support::scene::Scene;
+use serde_json::json;
 use std::time::{Duration, Instant};
 
 /// One real server deletes the refresh token when an expired access token is shown.
@@ -70,6 +71,35 @@ fn a_token_that_is_refused_before_its_time_is_renewed_and_the_call_answered() {
     let [refresh] = scene.auth.token_requests("refresh_token").try_into().unwrap();
     assert_eq!(refresh.param("scope"), Some("read"), "what was granted");
     assert_eq!(scene.browser.tabs().len(), 1);
+}
+
+/// More than was granted would be refused; what a server leaves unsaid is what was asked for.
+#[test]
+fn a_renewal_asks_for_the_scope_that_was_granted() {
+    for (granted, said, expected) in [
+        (Some("read"), true, "read"),
+        (None, false, "read write"),
+        (Some("read write admin"), true, "read write admin"),
+    ] {
+        let scene = Scene::scripted(|script| {
+            script.challenge_scope = Some("read write");
+            script.grants_only = granted;
+            if !said {
+                script.shape = Shape::with("scope", json!("<gone>"));
+            }
+        })
+        .signed_in();
+        let mut bridge = scene.bridge().ready();
+        for turn in 1..=2 {
+            scene.auth.revoke_access_tokens();
+            live_as(&mut bridge, "ada");
+            assert_eq!(scene.auth.refreshed(), turn);
+        }
+        for refresh in scene.auth.token_requests("refresh_token") {
+            assert_eq!(refresh.param("scope"), Some(expected));
+        }
+        assert_eq!(scene.browser.tabs().len(), 1);
+    }
 }
 
 #[test]

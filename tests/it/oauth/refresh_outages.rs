@@ -38,14 +38,45 @@ fn an_outage_clears_nothing_and_opens_no_tab() {
     }
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn a_token_that_is_still_good_is_used_while_the_server_is_away() {
-    let scene = Scene::scripted(|script| script.lifetime = Some(6)).signed_in();
+    for down in ["503", "cut"] {
+        let scene = Scene::new().signed_in();
+        // Inside the margin ahead of the end.
+        let clock = crate::support::preload::Clock::new();
+        clock.set(3600 - 30);
+        match down {
+            "503" => scene.auth.on("/token", |_, wire| wire.status(503)),
+            _ => scene.auth.on("/token", |_, wire| wire.cut()),
+        }
+        let mut bridge = clock.rules(scene.launch()).start().ready();
+        live_as(&mut bridge, "ada");
+        // Back in time, it renews.
+        scene.auth.restore("/token");
+        clock.set(3600 - 5);
+        live_as(&mut bridge, "ada");
+        assert_eq!(scene.auth.refreshed(), 1, "{down}");
+        assert_eq!(scene.browser.tabs().len(), 1, "{down}");
+    }
+}
+
+/// Every call would wait for a server that is not there.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_server_that_is_away_is_not_asked_with_every_call() {
+    let scene = Scene::new().signed_in();
     // Inside the margin ahead of the end.
-    std::thread::sleep(std::time::Duration::from_millis(4900));
+    let clock = crate::support::preload::Clock::new();
+    clock.set(3600 - 30);
     scene.auth.on("/token", |_, wire| wire.status(503));
-    let mut bridge = scene.bridge().ready();
-    live_as(&mut bridge, "ada");
+    let mut bridge = clock.rules(scene.launch()).start().ready();
+    for _ in 0..10 {
+        live_as(&mut bridge, "ada");
+    }
+    let asked = scene.auth.token_requests("refresh_token").len();
+    assert_eq!(asked, 1, "asked {asked} times");
+    assert_eq!(scene.browser.tabs().len(), 1);
 }
 
 /// A server that forgives it gives a new one; the person notices nothing.
@@ -136,4 +167,29 @@ fn what_is_no_answer_at_all_is_an_outage() {
         live_as(&mut scene.bridge().ready(), "ada");
         assert_eq!(scene.browser.tabs().len(), 1);
     }
+}
+
+/// The record stays, and says what it is.
+#[test]
+fn a_sign_in_that_is_over_is_listed_as_one_that_needs_a_person() {
+    let scene = stale();
+    scene.auth.revoke_grants();
+    let fails = || {
+        let mut bridge = scene.launch().args(&["--sign-in", "never"]).start().ready();
+        bridge.call("1");
+        bridge.own_error("1", &[-31001]);
+    };
+    fails();
+    let list = scene.home.run(&["list"], "").expect(0);
+    assert!(list.stdout.contains("sign-in needed"), "{}", list.stdout);
+    let rows = scene.home.run(&["list", "--json"], "").expect(0).stdout;
+    let rows: serde_json::Value = serde_json::from_str(&rows).expect("JSON");
+    assert_eq!(rows[0]["issuer"], scene.auth.issuer(), "{rows}");
+    // The dead refresh token is not shown again by anyone.
+    fails();
+    assert_eq!(scene.auth.token_requests("refresh_token").len(), 1);
+    assert_eq!(scene.browser.tabs().len(), 1);
+    scene.login(&[]).expect(0);
+    let list = scene.home.run(&["list"], "").expect(0);
+    assert!(!list.stdout.contains("sign-in needed"), "{}", list.stdout);
 }

@@ -179,6 +179,20 @@ fn a_secret_past_its_time_leads_to_a_new_registration() {
     assert_eq!(scene.auth.asked("/register").len(), 2);
 }
 
+/// The end of the secret is known: nobody is sent to a sign-in that must fail.
+#[test]
+fn a_secret_past_its_time_costs_no_visit() {
+    let scene = Scene::scripted(|script| {
+        script.registration = Registration::Secret { expires_in: Some(2) };
+    })
+    .signed_in();
+    scene.auth.script(|script| script.registration = Registration::Secret { expires_in: None });
+    std::thread::sleep(std::time::Duration::from_millis(2100));
+    scene.login(&["--force"]).expect(0);
+    assert_eq!(scene.auth.asked("/register").len(), 2);
+    assert_eq!(scene.browser.tabs().len(), 2);
+}
+
 #[test]
 fn a_client_that_the_server_has_forgotten_is_registered_anew() {
     let scene = Scene::new().signed_in();

@@ -68,6 +68,23 @@ fn a_server_that_never_has_enough_is_given_up() {
     live_as(&mut bridge, "ada");
 }
 
+/// One visit, then the answer stays what it is, also for the next call and process.
+#[test]
+fn what_was_asked_for_in_vain_is_not_asked_for_again() {
+    let scene = scene();
+    scene.auth.script(|script| script.grants_only = Some("read"));
+    for _ in 0..2 {
+        let mut bridge = scene.bridge().ready();
+        live_as(&mut bridge, "ada");
+        for id in ["1", "2"] {
+            bridge.tool(id, "admin");
+            let error = bridge.own_error(id, &[-31001, -31004]).to_string();
+            assert!(error.contains("admin"), "{error}");
+        }
+    }
+    assert_eq!(scene.browser.tabs().len(), 2);
+}
+
 #[test]
 fn many_calls_that_need_more_are_one_visit() {
     let scene = scene();
@@ -80,6 +97,50 @@ fn many_calls_that_need_more_are_one_visit() {
         assert_eq!(bridge.text(&id.to_string()), "ok");
     }
     assert_eq!(scene.browser.tabs().len(), 2);
+}
+
+#[test]
+fn several_processes_that_need_more_are_one_visit() {
+    let scene = scene().signed_in();
+    let mut bridges: Vec<_> = (0..4).map(|_| scene.bridge().ready()).collect();
+    for bridge in &mut bridges {
+        live_as(bridge, "ada");
+    }
+    for bridge in &bridges {
+        bridge.tool("1", "admin");
+    }
+    for bridge in &mut bridges {
+        assert_eq!(bridge.text("1"), "ok");
+    }
+    assert_eq!(scene.browser.tabs().len(), 2);
+    assert_eq!(scene.auth.reused(), 0);
+}
+
+/// Two permissions, one after the other: neither is lost for the other.
+#[test]
+fn each_step_keeps_what_was_granted_before() {
+    let scene = Scene::scripted(|script| {
+        script.challenge_scope = Some("read");
+        script.tool_scopes = vec![("admin", "admin"), ("echo", "echo:all")];
+    });
+    let mut bridge = scene.bridge().ready();
+    bridge.tool("1", "admin");
+    assert_eq!(bridge.text("1"), "ok");
+    bridge.tool("2", "echo");
+    assert_eq!(bridge.text("2"), "ok");
+    let asked = scene.auth.asked("/authorize").pop().unwrap();
+    assert_eq!(scopes(asked.param("scope")), ["admin", "echo:all", "read"]);
+    scene.auth.revoke_access_tokens();
+    bridge.tool("3", "admin");
+    assert_eq!(bridge.text("3"), "ok");
+    assert_eq!(scene.browser.tabs().len(), 3);
+    // A sign-in that is over is begun anew with all of them.
+    scene.auth.revoke_grants();
+    bridge.tool("4", "echo");
+    assert_eq!(bridge.text("4"), "ok");
+    bridge.tool("5", "admin");
+    assert_eq!(bridge.text("5"), "ok");
+    assert_eq!(scene.browser.tabs().len(), 4);
 }
 
 #[test]

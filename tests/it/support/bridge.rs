@@ -7,6 +7,7 @@ pub(crate) use super::message::{initialize_params, response_id};
 use super::{PATIENCE, value};
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex};
@@ -18,16 +19,19 @@ pub(crate) struct Launch {
     home: Arc<Home>,
     args: Vec<String>,
     env: Vec<(String, String)>,
+    /// Shell commands before it.
+    prelude: Option<String>,
 }
 
 impl Launch {
     pub(crate) fn new(home: Arc<Home>, url: &str) -> Self {
-        Self { home, args: vec!["run".to_owned(), url.to_owned()], env: Vec::new() }
+        let args = vec!["run".to_owned(), url.to_owned()];
+        Self { home, args, env: Vec::new(), prelude: None }
     }
 
     /// Without the verb `run`.
     pub(crate) fn bare(home: Arc<Home>, url: &str) -> Self {
-        Self { home, args: vec![url.to_owned()], env: Vec::new() }
+        Self { home, args: vec![url.to_owned()], env: Vec::new(), prelude: None }
     }
 
     pub(crate) fn args(mut self, args: &[&str]) -> Self {
@@ -37,6 +41,13 @@ impl Launch {
 
     pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
         self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// From a shell that has run these commands, and becomes the bridge.
+    #[cfg(unix)]
+    pub(crate) fn through(mut self, prelude: &str) -> Self {
+        self.prelude = Some(prelude.to_owned());
         self
     }
 
@@ -60,7 +71,15 @@ impl Launch {
     }
 
     fn spawn(self, stderr: Stdio) -> Bridge {
-        let mut command = self.home.command();
+        let mut command = match &self.prelude {
+            None => self.home.command(),
+            Some(prelude) => {
+                let mut shell = self.home.command_of(Path::new("sh"));
+                shell.args(["-c", &format!("{prelude}; exec \"$0\" \"$@\"")]);
+                shell.arg(env!("CARGO_BIN_EXE_keyferry"));
+                shell
+            }
+        };
         command.args(&self.args);
         command.envs(self.env.iter().map(|(n, v)| (n, v)));
         Bridge::spawn(command, self.home, stderr)

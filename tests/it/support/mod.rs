@@ -12,6 +12,8 @@ pub(crate) mod legacy;
 pub(crate) mod mcp_server;
 pub(crate) mod message;
 pub(crate) mod modern;
+#[cfg(target_os = "linux")]
+pub(crate) mod preload;
 pub(crate) mod protected;
 #[cfg(unix)]
 pub(crate) mod scene;

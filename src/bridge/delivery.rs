@@ -99,6 +99,7 @@ impl Delivery<'_> {
             if message.method() == "notifications/subscriptions/acknowledged"
                 && self.acknowledged.swap(false, Ordering::Relaxed)
             {
+                self.tickets.iter().for_each(|ticket| self.bridge.joined(&ticket.call));
                 return None;
             }
             return Some(self.bridge.unsolicited(message, self.epoch()));

@@ -218,7 +218,7 @@ impl Bridge {
         tokio::spawn(async move {
             let _held = held;
             drop(bridge.gate.read().await);
-            let told = bridge.tell(message.text().clone(), &session).await;
+            let told = bridge.tell_answer(message.text(), &session).await;
             bridge.log_refusal("an answer", told);
         });
     }

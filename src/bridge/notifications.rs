@@ -4,7 +4,7 @@
 use super::call::Call;
 use super::era::Era;
 use super::pending::Ticket;
-use super::refusal::{Failure, UNREACHABLE, VAULT};
+use super::refusal::{Failure, SIGN_IN_NEEDED, UNREACHABLE, VAULT};
 use super::session::Snapshot;
 use super::{Bridge, Note};
 use crate::authorization::Cause;
@@ -189,7 +189,7 @@ impl Bridge {
 fn was_not_taken(failure: &Failure) -> bool {
     match failure {
         Failure::Person(_) => true,
-        Failure::Bridge(error) => matches!(error.code, UNREACHABLE | VAULT),
+        Failure::Bridge(error) => matches!(error.code, SIGN_IN_NEEDED | UNREACHABLE | VAULT),
         Failure::Remote(_) => false,
     }
 }

@@ -61,6 +61,14 @@ impl Bridge {
         }
     }
 
+    /// The remote has taken up a subscription that was acknowledged here: what changed since
+    /// the client was told of the sign-in, nobody has told it.
+    pub(in super::super) fn joined(&self, listen: &Call) {
+        for text in answers::changes(listen) {
+            self.answer(text);
+        }
+    }
+
     /// Why the real session could not take the place of the stand-in.
     pub(in super::super) fn not_live(&self, failure: Failure) -> Failure {
         let remote = self.authorization.remote();

@@ -4,14 +4,42 @@ use super::answers;
 use super::elicitation::{Elicited, may_ask_here};
 use super::respond::Next;
 use crate::authorization::{Cause, Link, Need, SignIn};
+use crate::bridge::Bridge;
 use crate::bridge::call::Answered;
 use crate::bridge::era::Era;
 use crate::bridge::exchange::Exchange;
 use crate::bridge::pending::Ticket;
 use crate::bridge::refusal::Failure;
+use crate::bridge::session::Snapshot;
 use crate::bridge::tries::Tries;
+use bytes::Bytes;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tokio::time::{Instant, timeout_at};
+
+impl Bridge {
+    /// Tells the remote the client's answer. A call of the remote's waits for that, and with it
+    /// one of the client's: it is worth a sign-in, as that is.
+    pub(in super::super) async fn tell_answer(
+        self: &Arc<Self>,
+        text: &Bytes,
+        session: &Snapshot,
+    ) -> Result<(), Failure> {
+        let until = Instant::now() + self.auth_timeout;
+        let mut accepted = self.stand_in.acceptance();
+        loop {
+            let need = match self.tell(text.clone(), session).await {
+                Err(Failure::Person(need)) => need,
+                told => return told,
+            };
+            self.person_is_needed(&need, Cause::Call);
+            let signed_in = matches!(timeout_at(until, accepted.changed()).await, Ok(Ok(())));
+            if !signed_in || self.session.snapshot().epoch > session.epoch {
+                return Err(Failure::Person(need));
+            }
+        }
+    }
+}
 
 impl Exchange {
     /// Waits for the sign-in; a client that can shows its person the link meanwhile, where

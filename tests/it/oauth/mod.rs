@@ -3,7 +3,6 @@
 mod accounts;
 mod again;
 mod binding;
-mod bridge_review;
 mod cached;
 mod callback;
 #[cfg(target_os = "linux")]
@@ -18,8 +17,10 @@ mod failures;
 mod full_disk;
 mod hostile;
 mod hostile_metadata;
+mod impatience;
 #[cfg(target_os = "linux")]
 mod keychain;
+mod mid_session;
 mod never;
 mod no_browser;
 mod other_flags;
@@ -38,7 +39,9 @@ mod tolerance;
 mod verbs;
 
 use crate::support::bridge::{Bridge, initialize_params};
+use crate::support::browser::Browser;
 use crate::support::scene::Scene;
+use std::sync::Arc;
 
 /// Initialized against a stand-in, as a client does that sends nothing else yet.
 #[track_caller]
@@ -61,4 +64,15 @@ fn at_the_door(scene: &Scene, flags: &[&str]) -> (Bridge, String) {
 fn live_as(bridge: &mut Bridge, user: &str) {
     let who = bridge.whoami();
     assert!(who.starts_with(&format!("{user} ")), "{who}");
+}
+
+/// A scene whose person has gone: nobody follows a link unasked any more.
+fn left_alone(mut scene: Scene) -> Scene {
+    scene.browser = Browser::new();
+    scene.home = Arc::new(
+        Arc::into_inner(scene.home)
+            .expect("nobody else's")
+            .with("BROWSER", &scene.browser.command()),
+    );
+    scene
 }

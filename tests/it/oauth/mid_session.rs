@@ -1,13 +1,11 @@
-//! Needs for a person that arise where no request waits for one, or while the remote is slow.
+//! Needs for a person that arise in the middle of a session, where no request waits for one.
 
-use super::live_as;
+use super::{left_alone, live_as};
 use crate::support::authorization_server::AuthorizationServer;
-use crate::support::bridge::{Launch, initialize_params};
 use crate::support::browser::{Browser, follow};
-use crate::support::home::Home;
 use crate::support::http::{Events, Request};
 use crate::support::legacy::{Legacy, Sessions};
-use crate::support::mcp_server::{Call, Parked, park};
+use crate::support::mcp_server::{Call, Parked, Port, park};
 use crate::support::modern;
 use crate::support::scene::Scene;
 use std::sync::Arc;
@@ -127,50 +125,6 @@ fn a_stream_that_nobody_signs_in_for_ends_with_the_link() {
     assert_eq!(scene.remote.of("tools/call").len(), 1);
 }
 
-/// A scene whose person has gone: nobody follows a link unasked any more.
-fn left_alone(mut scene: Scene) -> Scene {
-    scene.browser = Browser::new();
-    scene.home = Arc::new(
-        Arc::into_inner(scene.home)
-            .expect("nobody else's")
-            .with("BROWSER", &scene.browser.command()),
-    );
-    scene
-}
-
-/// What was last seen of it promised no changes, but what is shown meanwhile is not the truth.
-#[test]
-fn every_list_that_was_answered_here_is_announced_after_the_sign_in() {
-    let auth = AuthorizationServer::start();
-    let remote = Legacy::new()
-        .sessions(&Sessions::default())
-        .capabilities(r#"{"tools":{},"prompts":{},"resources":{}}"#)
-        .on("prompts/list", |request, wire| {
-            wire.json(request.result(r#"{"prompts":[{"name":"p"}]}"#));
-        });
-    let remote = auth.protect(remote);
-    let scene = Scene::with(auth, remote, Browser::following()).signed_in();
-    let mut bridge = scene.bridge().ready();
-    live_as(&mut bridge, "ada");
-    bridge.finish();
-    let scene = left_alone(scene);
-    scene.auth.revoke_grants();
-    let mut bridge = scene.bridge();
-    let result = super::initialized(&mut bridge);
-    for kind in ["tools", "prompts", "resources"] {
-        assert_eq!(result["capabilities"][kind]["listChanged"], true, "{result}");
-    }
-    bridge.notify("notifications/initialized", "{}");
-    bridge.request("1", "prompts/list", "{}");
-    assert_eq!(bridge.result("1")["prompts"], serde_json::json!([]));
-    bridge.tool("2", "whoami");
-    follow(&scene.browser.link());
-    bridge.message("notifications/prompts/list_changed");
-    bridge.message("notifications/resources/list_changed");
-    bridge.request("3", "prompts/list", "{}");
-    assert_eq!(bridge.result("3")["prompts"][0]["name"], "p");
-}
-
 /// How often the stream of the server was asked for.
 fn streams(log: &[Arc<Request>]) -> usize {
     log.iter().filter(|request| request.kind() == "GET" && request.target == "/mcp").count()
@@ -235,120 +189,47 @@ fn a_stream_of_the_server_comes_back_with_the_sign_in() {
     assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
 }
 
-/// An authorization server of which nothing can be learned in time.
-fn mute() -> (AuthorizationServer, Parked) {
+/// The remote's call waits for it, and with it the client's.
+#[test]
+fn an_answer_to_the_remote_waits_for_the_sign_in() {
     let auth = AuthorizationServer::start();
-    let (handler, parked) = park();
-    auth.on("/.well-known/oauth-authorization-server", handler);
-    (auth, parked)
-}
-
-#[test]
-fn a_list_waits_five_seconds_whatever_it_waits_for() {
-    let (auth, _parked) = mute();
-    let scene = Scene::of(auth, Browser::new());
-    let mut bridge = scene.bridge();
-    super::initialized(&mut bridge);
-    let start = Instant::now();
-    assert_eq!(bridge.tools(), ["sign_in"]);
-    assert!(start.elapsed() < Duration::from_millis(6500), "{:?}", start.elapsed());
-}
-
-#[test]
-fn a_short_timeout_makes_no_error_of_a_handshake_that_needs_a_person() {
-    let (auth, _parked) = mute();
-    let scene = Scene::of(auth, Browser::new());
-    let mut bridge = scene.launch().args(&["--timeout", "1"]).start();
-    super::initialized(&mut bridge);
-    bridge.finish();
-    let (auth, _parked) = mute();
-    let scene = Scene::modern(auth, Browser::new());
-    let mut bridge = scene.launch().args(&["--timeout", "1"]).start();
-    bridge.send(modern::request("1", "server/discover", ""));
+    let (call, calls) = park();
+    let remote = Legacy::new().sessions(&Sessions::default()).on("tools/call", call);
+    let remote = auth.protect(remote);
+    let scene = left_alone(Scene::with(auth, remote, Browser::following()).signed_in());
+    let mut bridge = scene.bridge().ready();
+    bridge.call("1");
+    let call = calls.next();
+    let answer = call.request.result("{}");
+    let mut events = call.wire.events();
+    events.event(r#"{"jsonrpc":"2.0","id":"s","method":"sampling/createMessage","params":{}}"#);
+    bridge.message("sampling/createMessage");
+    scene.auth.revoke_grants();
+    bridge.send(r#"{"jsonrpc":"2.0","id":"s","result":{}}"#);
+    let refused = scene.remote.wait_for("response").header("authorization").map(str::to_owned);
+    follow(&scene.browser.link());
+    let taken = scene.remote.wait_for_count("response", 2).remove(1);
+    assert_eq!(taken.id(), r#""s""#);
+    assert_ne!(taken.header("authorization").map(str::to_owned), refused);
+    events.event(answer);
+    events.end();
     bridge.result("1");
 }
 
 #[test]
-fn an_initialize_that_takes_too_long_is_not_cancelled() {
-    let (initialize, parked) = park();
-    let remote = Legacy::new().on("initialize", initialize).lenient().start();
-    let home = Arc::new(Home::new("memory"));
-    let mut bridge = Launch::new(home, &remote.url()).args(&["--timeout", "1"]).start();
-    bridge.request("1", "initialize", &initialize_params("2025-11-25"));
-    let _call = parked.next();
-    bridge.own_error("1", &[-31005]);
-    bridge.still_serves();
-    assert!(remote.of("notifications/cancelled").is_empty());
-}
-
-/// SDK clients of the modern era ask a process for `server/discover` that they throw away.
-#[test]
-fn what_a_modern_remote_lacks_is_empty_whoever_was_asked_to_discover() {
-    let scene = Scene::modern(AuthorizationServer::start(), Browser::following());
-    let mut bridge = scene.bridge();
-    bridge.send(modern::request("1", "tools/call", r#""name":"whoami","arguments":{}"#));
-    assert_eq!(bridge.text("1"), "ada scope=-");
-    bridge.send(modern::request("2", "prompts/list", ""));
-    assert_eq!(bridge.result("2")["prompts"], serde_json::json!([]));
-}
-
-#[test]
-fn a_session_is_ended_with_a_token_that_is_due_for_renewal() {
-    let scene = Scene::scripted(|script| script.lifetime = Some(10)).signed_in();
-    let begun = Instant::now();
-    let mut bridge = scene.bridge().ready();
-    live_as(&mut bridge, "ada");
-    let before = scene.remote.of("DELETE").len();
-    // In the last two of its ten seconds.
-    std::thread::sleep(Duration::from_millis(8200).saturating_sub(begun.elapsed()));
-    bridge.finish();
-    assert_eq!(scene.remote.of("DELETE").len(), before + 1);
-    assert_eq!((scene.auth.refreshed(), scene.auth.expired_shown()), (0, 0));
-}
-
-#[test]
-fn a_remotes_own_sign_in_tool_is_the_remotes_while_a_permission_is_asked_for() {
-    let auth = AuthorizationServer::scripted(|script| {
-        script.challenge_scope = Some("read");
-        script.tool_scopes = vec![("admin", "admin")];
-    });
-    let remote = Legacy::new().sessions(&Sessions::default()).on("tools/call", |request, wire| {
-        wire.json(request.result(r#"{"content":[{"type":"text","text":"theirs"}]}"#));
-    });
-    let remote = auth.protect(remote);
-    let scene = left_alone(Scene::with(auth, remote, Browser::following()).signed_in());
-    let mut bridge = scene.bridge().ready();
-    bridge.tool("1", "admin");
-    scene.browser.link();
-    bridge.tool("2", "sign_in");
-    assert_eq!(bridge.text("2"), "theirs");
-}
-
-#[test]
-fn a_batch_of_lists_opens_no_tab_where_somebody_was_signed_in_before() {
+fn changes_are_announced_again_when_the_remote_has_taken_up_a_subscription() {
     let auth = AuthorizationServer::start();
-    let remote = Legacy::new().sessions(&Sessions::default()).version("2025-03-26");
-    let remote = auth.protect(remote);
-    let scene = left_alone(Scene::with(auth, remote, Browser::following()).signed_in());
-    let mut bridge = scene.bridge().ready_as("2025-03-26");
-    live_as(&mut bridge, "ada");
-    scene.auth.revoke_grants();
-    let list = |id, kind| format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{kind}/list"}}"#);
-    bridge.send(format!("[{},{}]", list(1, "tools"), list(2, "prompts")));
-    assert_eq!(bridge.tool_names("1"), ["sign_in"]);
-    assert_eq!(bridge.result("2")["prompts"], serde_json::json!([]));
-    assert!(scene.browser.tabs().is_empty());
-}
-
-#[test]
-fn a_remote_that_is_slow_after_the_sign_in_does_not_look_like_one_without() {
-    let auth = AuthorizationServer::start();
-    let (initialize, parked) = park();
-    let remote = auth.protect(Legacy::new().lenient().on("initialize", initialize));
+    let (listen, parked) = park();
+    let inner = modern::Modern::new().on("subscriptions/listen", listen).into_handler();
+    let remote = auth.guard(Port::reserve(), inner);
     let scene = Scene::with(auth, remote, Browser::following());
-    let mut bridge = scene.launch().args(&["--auth-timeout", "1"]).start().ready();
-    let _call = parked.next();
-    bridge.call("1");
-    let error = bridge.own_error("1", &[-31005]);
-    assert!(error["data"]["hint"].as_str().unwrap().contains("not executed"), "{error}");
+    let mut bridge = scene.bridge();
+    let wanted = r#""notifications":{"toolsListChanged":true}"#;
+    bridge.send(modern::request("1", "subscriptions/listen", wanted));
+    bridge.message("notifications/tools/list_changed");
+    let mut events = parked.next().wire.events();
+    events.event(
+        r#"{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{}}"#,
+    );
+    bridge.message("notifications/tools/list_changed");
 }

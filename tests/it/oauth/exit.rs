@@ -141,3 +141,20 @@ fn a_kill_in_the_middle_of_a_sign_in_leaves_a_vault_that_opens() {
         scene.home.run(&["list"], "").expect(0);
     }
 }
+
+/// No session is there whose end would hold the process up anyway.
+#[test]
+fn while_the_first_renewal_is_in_flight_which_is_still_kept() {
+    let scene = Scene::new().signed_in();
+    scene.auth.revoke_access_tokens();
+    scene.auth.script(|script| script.token_delay = Duration::from_millis(400));
+    let bridge = scene.bridge();
+    bridge.request("1", "initialize", "{}");
+    scene.auth.wait_asked("/token", 2);
+    gone(bridge, None);
+    scene.auth.script(|script| script.token_delay = Duration::ZERO);
+    live_as(&mut scene.bridge().ready(), "ada");
+    assert_eq!(scene.auth.reused(), 0);
+    assert_eq!(scene.auth.refreshed(), 1, "what came back was thrown away");
+    assert_eq!(scene.browser.tabs().len(), 1);
+}

@@ -142,7 +142,7 @@ fn a_kill_in_the_middle_of_a_sign_in_leaves_a_vault_that_opens() {
     }
 }
 
-/// No session is there whose end would hold the process up anyway.
+/// No session is there whose end, and after a signal no grace that, would hold it up anyway.
 #[test]
 fn while_the_first_renewal_is_in_flight_which_is_still_kept() {
     let scene = Scene::new().signed_in();
@@ -151,7 +151,7 @@ fn while_the_first_renewal_is_in_flight_which_is_still_kept() {
     let bridge = scene.bridge();
     bridge.request("1", "initialize", "{}");
     scene.auth.wait_asked("/token", 2);
-    gone(bridge, None);
+    gone(bridge, Some(Signal::TERM));
     scene.auth.script(|script| script.token_delay = Duration::ZERO);
     live_as(&mut scene.bridge().ready(), "ada");
     assert_eq!(scene.auth.reused(), 0);

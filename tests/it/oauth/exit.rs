@@ -152,6 +152,8 @@ fn while_the_first_renewal_is_in_flight_which_is_still_kept() {
     bridge.request("1", "initialize", "{}");
     scene.auth.wait_asked("/token", 2);
     gone(bridge, Some(Signal::TERM));
+    let spent = || (scene.auth.refreshed() == 1).then_some(());
+    crate::support::browser::wait("the server to have spent the token", spent);
     scene.auth.script(|script| script.token_delay = Duration::ZERO);
     live_as(&mut scene.bridge().ready(), "ada");
     assert_eq!(scene.auth.reused(), 0);

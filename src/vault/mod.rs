@@ -243,6 +243,18 @@ impl Vault {
         self.keep_in_memory(key, header, payload);
     }
 
+    /// Forgets what [`Self::hold_in_memory`] remembers: the record on disk counts.
+    pub fn let_go(&self, key: &RecordKey) {
+        self.memory().remove(&key.file_name());
+    }
+
+    /// Something that changes with the record on disk; the same for none and for one that
+    /// cannot be read.
+    pub fn stamp(&self, key: &RecordKey) -> Option<Vec<u8>> {
+        let stored = records::read(self.directory(), key).ok().flatten()?;
+        Some([stored.line, stored.sealed].concat())
+    }
+
     /// Writes what [`Self::hold_in_memory`] remembers; nothing is done if there is nothing.
     ///
     /// # Errors

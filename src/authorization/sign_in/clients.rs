@@ -129,6 +129,7 @@ impl Desk {
     pub(super) async fn registers(&self, found: &Discovered, plan: &OAuthPlan) -> bool {
         let errand = Errand {
             plan: plan.clone(),
+            kept_plan: plan.clone(),
             found: found.clone(),
             scope: None,
             resource: None,

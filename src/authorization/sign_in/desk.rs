@@ -120,6 +120,8 @@ impl Desk {
             Ok(record) => record,
             Err(error) => return error,
         };
+        // What another process has got by now may do.
+        let record = record.filter(|record| record.carries(sent.as_ref()));
         let asked = record.is_some_and(|record| record.asked_for(&scope));
         if asked || scope.trim().is_empty() {
             // Asked again, the answer would be the same.

@@ -17,6 +17,8 @@ const PROBE: &[u8] = br#"{"jsonrpc":"2.0","id":0,"method":"ping"}"#;
 /// What is asked for, and of whom.
 pub(super) struct Errand {
     pub(super) plan: OAuthPlan,
+    /// What is remembered of it: flags of `run` are for that process only.
+    pub(super) kept_plan: OAuthPlan,
     pub(super) found: Discovered,
     pub(super) scope: Option<String>,
     /// As published, or as the person wants it.
@@ -80,6 +82,8 @@ impl Desk {
         if let Some(other) = stored.as_ref().filter(|one| self.is_of_another(one, &plan, &found)) {
             return Err(self.another_issuer(&other.issuer, &found.server.issuer));
         }
+        let taught = stored.as_ref().map(|one| one.plan.clone()).filter(|_| !need.by_person);
+        let kept_plan = taught.unwrap_or_else(|| plan.clone());
         let before = stored.filter(|one| one.issuer == found.server.issuer);
         let mut scope = scope(&plan, need, challenge.as_ref(), &found, before.as_ref());
         let offline = ask_offline(&mut scope, &found);
@@ -88,7 +92,7 @@ impl Desk {
             Some(given) => Some(given.clone()),
             None => Some(found.resource.clone()),
         };
-        Ok(Errand { plan, found, scope, resource, consent: offline })
+        Ok(Errand { plan, kept_plan, found, scope, resource, consent: offline })
     }
 
     /// Whether a client that the person registered at one authorization server would be shown

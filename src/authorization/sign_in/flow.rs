@@ -10,6 +10,7 @@ use crate::oauth::identity::{IdentityEndpoints, identify};
 use crate::oauth::redirect::{Outcome, Serving, Tab};
 use crate::oauth::{Client, TokenSet};
 use crate::secret::Secret;
+use crate::vault::VaultError;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
@@ -43,8 +44,9 @@ impl Desk {
             };
             match outcome {
                 Ok(granted) => {
-                    self.complete(errand, granted).await;
-                    return Ok(());
+                    let kept = self.complete(errand, granted).await;
+                    // A bridge goes on with what it has in memory; a login ends now.
+                    return if need.by_person { kept } else { Ok(()) };
                 }
                 // The server has forgotten the client: once more, with a new one.
                 Err(trouble) if trouble.client_forgotten && !again => {
@@ -60,13 +62,13 @@ impl Desk {
     }
 
     /// Keeps the tokens before anyone is told of them.
-    async fn complete(&self, errand: Errand, granted: Granted) {
+    async fn complete(&self, errand: Errand, granted: Granted) -> Result<(), AuthorizationError> {
         let Granted { set, client, tab } = granted;
         let mut record = self.record(errand, client, set);
-        self.keep(&record).await;
+        let kept = self.keep(&record).await;
         tracing::debug!(expires_at = record.expires_at, "signed in");
         let identity = self.identity(&record).await;
-        if identity.is_some() {
+        if identity.is_some() && kept.is_ok() {
             record.identity = identity.clone();
             // Only for show: the tokens are kept already.
             let _ = self.tokens.name(&record).await;
@@ -75,10 +77,11 @@ impl Desk {
             tab.show(Outcome::SignedIn { identity }).await;
             drop(serving);
         }
+        Ok(kept?)
     }
 
     /// Whatever happens: a code can be turned into tokens only once.
-    async fn keep(&self, record: &TokenRecord) {
+    async fn keep(&self, record: &TokenRecord) -> Result<(), VaultError> {
         let kept = match self.tokens.lock().await {
             Ok(_lock) => {
                 let _busy = self.tokens.keep_busy().await;
@@ -86,9 +89,7 @@ impl Desk {
             }
             Err(error) => Err(error),
         };
-        if let Err(error) = kept {
-            self.tokens.hold(record, &error);
-        }
+        kept.inspect_err(|error| self.tokens.hold(record, error))
     }
 
     fn record(&self, errand: Errand, client: Client, set: TokenSet) -> TokenRecord {
@@ -97,6 +98,7 @@ impl Desk {
         TokenRecord {
             issuer: server.issuer,
             client,
+            document: errand.plan.client_metadata_url,
             endpoints: Endpoints {
                 token: server.token_endpoint.unwrap_or_default(),
                 revocation: server.revocation_endpoint,
@@ -115,7 +117,7 @@ impl Desk {
             identity: None,
             refused: false,
             plan_secret: None,
-            plan: errand.plan,
+            plan: errand.kept_plan,
         }
     }
 

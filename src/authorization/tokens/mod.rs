@@ -50,6 +50,9 @@ struct Held {
     /// Not before this time (seconds since 1970) is a refresh tried again that failed while
     /// the token before was still valid.
     not_before: u64,
+    /// The token that was looked at last, with its end as it was seen first: a wall clock that
+    /// is set back gives it no second life.
+    seen: Option<(Secret<String>, Expiry)>,
     /// How the last renewal failed: those who waited for it share that.
     failure: Option<(Instant, AuthorizationError)>,
 }
@@ -150,7 +153,7 @@ impl Tokens {
         );
         let header = record.header(&self.remote, (self.now)());
         self.vault.hold_in_memory(&self.remote.record(), header, &record.payload());
-        let tokens = self.clone();
+        let (tokens, found) = (self.clone(), self.vault.stamp(&self.remote.record()));
         tokio::spawn(async move {
             let mut pause = FIRST_PAUSE;
             loop {
@@ -158,6 +161,10 @@ impl Tokens {
                 pause = (pause * 2).min(LONGEST_PAUSE);
                 let Ok(_lock) = tokens.lock().await else { continue };
                 let key = tokens.remote.record();
+                // Signed in anew, or out, by another process: that counts.
+                if tokens.vault.stamp(&key) != found {
+                    return tokens.vault.let_go(&key);
+                }
                 if tokens.vault.write_held(&key, tokens.deadline).await.is_ok() {
                     tracing::info!("the tokens for {} are on disk now", tokens.remote);
                     return;

@@ -18,6 +18,10 @@ pub(in crate::authorization) struct TokenRecord {
     /// The client they were issued to: they are never refreshed with another.
     #[serde(with = "client")]
     pub(in crate::authorization) client: Client,
+    /// The metadata document that was offered as the client's; a server that knows no such
+    /// documents has registered a client instead.
+    #[serde(default)]
+    pub(in crate::authorization) document: Option<String>,
     pub(in crate::authorization) endpoints: Endpoints,
     /// The resource indicator they were asked for with, verbatim.
     pub(in crate::authorization) resource: Option<String>,
@@ -152,7 +156,7 @@ impl TokenRecord {
         };
         same(&flags.issuer, Some(&self.issuer))
             && same(&flags.client_id, Some(&self.client.id))
-            && same(&flags.client_metadata_url, self.plan.client_metadata_url.as_deref())
+            && same(&flags.client_metadata_url, self.document.as_deref())
             && same(&flags.token_endpoint, Some(&self.endpoints.token))
             && same(&flags.resource, self.resource.as_deref())
             && !(flags.no_resource && self.resource.is_some())

@@ -78,20 +78,22 @@ impl Tokens {
     }
 
     /// Whether these tokens can be used as they are.
-    fn will_do(&self, held: &Held, record: &TokenRecord, refused: Option<&Secret<String>>) -> bool {
+    fn will_do(
+        &self,
+        held: &mut Held,
+        record: &TokenRecord,
+        refused: Option<&Secret<String>>,
+    ) -> bool {
         let now = (self.now)();
         let Some(bearer) = record.bearer() else { return false };
         if refused.is_some_and(|refused| refused.expose() == bearer.expose()) {
             return false;
         }
-        match record.expiry(now) {
-            None => true,
-            Some(expiry) => {
-                let renewable = record.refresh_token.is_some() && !record.refused;
-                expiry.is_fresh(now)
-                    || (expiry.is_valid(now) && (!renewable || now < held.not_before))
-            }
-        }
+        let Some(expiry) = record.expiry(now) else { return true };
+        let seen = held.seen.take().filter(|(seen, _)| seen.expose() == bearer.expose());
+        let (_, expiry) = held.seen.insert(seen.unwrap_or_else(|| (bearer.clone(), expiry)));
+        let renewable = record.refresh_token.is_some() && !record.refused;
+        expiry.is_fresh(now) || (expiry.is_valid(now) && (!renewable || now < held.not_before))
     }
 
     async fn renew_locked(
@@ -104,8 +106,19 @@ impl Tokens {
             return Err(self.over(&record));
         };
         let _busy = self.keep_busy().await;
-        let reservation = self.vault.reserve(&self.remote.record()).await?;
-        let spent = record.carries(refused);
+        let now = (self.now)();
+        // What the remote has not refused is used to its end.
+        let good = !record.carries(refused)
+            && record.expiry(now).is_some_and(|expiry| expiry.is_valid(now));
+        let reservation = match self.vault.reserve(&self.remote.record()).await {
+            Ok(reservation) => reservation,
+            Err(error) if good => {
+                tracing::warn!("the sign-in to {} is not renewed yet: {error}", self.whom());
+                held.not_before = now + LATER;
+                return Ok(record);
+            }
+            Err(error) => return Err(error.into()),
+        };
         match self.ask(&record, &refresh_token).await {
             Ok(set) => {
                 let fresh = renewed(record, set, (self.now)());
@@ -117,10 +130,7 @@ impl Tokens {
             }
             Err(error) => {
                 let failed = self.not_renewed(&record, reservation, error).await;
-                // What the remote has not refused is used to its end.
-                let now = (self.now)();
-                let good = record.expiry(now).is_some_and(|expiry| expiry.is_valid(now));
-                if spent || !good {
+                if !good {
                     return Err(failed);
                 }
                 held.not_before = now + LATER;

@@ -95,3 +95,20 @@ fn a_renewal_by_a_wrong_clock_signs_nobody_out() {
     let refreshed = scene.auth.refreshed();
     assert!(refreshed <= 9, "{refreshed} renewals in 24 calls");
 }
+
+/// By the wall clock it has half a minute more than it has.
+#[test]
+fn a_clock_that_was_set_back_a_little_makes_no_token_live_longer() {
+    let scene = scene(5);
+    let clock = Clock::new();
+    let mut bridge = clock.rules(scene.launch()).start().ready();
+    calls(&mut bridge, 1);
+    clock.set(-30);
+    calls(&mut bridge, 1);
+    scene.auth.wait_expiry();
+    scene.auth.script(|script| script.lifetime = Some(3600));
+    calls(&mut bridge, 3);
+    assert_eq!(scene.auth.expired_shown(), 0);
+    assert!(scene.auth.refreshed() <= 2, "{} renewals", scene.auth.refreshed());
+    assert_eq!(scene.browser.tabs().len(), 1);
+}

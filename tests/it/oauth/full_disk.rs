@@ -131,3 +131,54 @@ fn a_token_is_not_renewed_for_printing_where_it_could_not_be_kept() {
     assert_eq!(scene.auth.refreshed(), before);
     assert!(scene.auth.accepts(&scene.token()));
 }
+
+/// What the remote still takes needs no room.
+#[test]
+fn a_token_that_is_still_good_is_used_to_its_end() {
+    let scene = Scene::new().signed_in();
+    // Inside the margin ahead of the end.
+    let clock = crate::support::preload::Clock::new();
+    clock.set(3600 - 30);
+    let mut bridge = cramped(clock.rules(scene.launch()), 0).ready();
+    live_as(&mut bridge, "ada");
+    assert!(scene.auth.token_requests("refresh_token").is_empty());
+}
+
+/// Gone with the process, it would be no login at all.
+#[test]
+fn a_login_that_cannot_be_kept_fails_and_says_why() {
+    let scene = Scene::scripted(|script| {
+        script.metadata =
+            vec![("device_authorization_endpoint", json!("{as}/device_authorization"))];
+    });
+    // The key of the vault is there.
+    scene.home.store_key("https://other.example/mcp", "sk-other");
+    let done = on_a_full_disk(&scene, &["login", &scene.url(), "--with", "device"]);
+    let done = done.expect_one_of(&[1, 5]);
+    assert!(done.stderr.contains("cannot write"), "{}", done.stderr);
+}
+
+/// What is written late must not undo what was done meanwhile.
+#[test]
+fn tokens_that_are_written_late_undo_nothing() {
+    for meanwhile in ["login", "logout"] {
+        let scene = Scene::new().signed_in();
+        scene.auth.revoke_access_tokens();
+        let long = "x".repeat(200_000);
+        scene.auth.script(|script| script.shape = Shape::with("id_token", json!(long)));
+        let mut bridge = cramped(scene.launch(), 256).ready();
+        live_as(&mut bridge, "ada");
+        bridge.wait_stderr("memory");
+        scene.auth.script(|script| script.shape = Shape::Plain);
+        if meanwhile == "logout" {
+            scene.home.run(&["logout", &scene.url()], "").expect(0);
+        } else {
+            scene.login(&["--force"]).expect(0);
+        }
+        let token = scene.home.run(&["token", &scene.url()], "");
+        has_room(&bridge);
+        std::thread::sleep(std::time::Duration::from_secs(5));
+        let later = scene.home.run(&["token", &scene.url()], "");
+        assert_eq!((later.code, later.stdout), (token.code, token.stdout), "{meanwhile}");
+    }
+}

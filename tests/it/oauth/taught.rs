@@ -166,3 +166,17 @@ fn a_login_with_other_flags_teaches_them_though_one_is_signed_in() {
     let redirect = format!("http://localhost:{port}/oauth/callback");
     assert_eq!(asked.param("redirect_uri"), Some(redirect.as_str()));
 }
+
+/// Flags of `run` win for that process, and teach nothing.
+#[test]
+fn flags_of_run_are_not_remembered() {
+    let scene = scene();
+    scene.login(&["--scope", "a b", "--authorize-param", "tenant=t1"]).expect(0);
+    let flags = ["--scope", "a b c", "--authorize-param", "tenant=t2"];
+    let mut bridge = scene.launch().args(&flags).start().ready();
+    assert_eq!(bridge.whoami(), "ada scope=a b c");
+    bridge.finish();
+    let asked = signed_in_anew(&scene);
+    assert_eq!(asked.param("tenant"), Some("t1"));
+    assert_eq!(asked.param("scope"), Some("a b"));
+}

@@ -204,7 +204,8 @@ fn metadata_without_end_is_given_up_soon() {
         scene.auth.on("/.well-known/oauth-authorization-server", handler);
         refused(&scene, &scene.auth.origin()[7..]);
         let sent = sent.load(Ordering::SeqCst);
-        assert!(sent < 32 << 20, "{sent} bytes were taken");
+        // Several looks, each with what lies in the system's buffers.
+        assert!(sent < 100 << 20, "{sent} bytes were taken");
     };
     std::thread::scope(|scope| {
         for case in cases {

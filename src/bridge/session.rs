@@ -8,7 +8,7 @@ use crate::jsonrpc::{IdKey, Message};
 use crate::transport::metadata::{PROTOCOL_VERSION, SESSION_ID};
 use bytes::Bytes;
 use reqwest::header::{HeaderMap, HeaderValue};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::task::AbortHandle;
@@ -41,6 +41,8 @@ struct State {
     subscriptions: BTreeMap<String, Message>,
     /// The epoch in which the server asked, by the id it used.
     server_requests: HashMap<IdKey, u64>,
+    /// Their ids in the order they came, some of them answered.
+    server_order: VecDeque<IdKey>,
     listener: Option<AbortHandle>,
     own_ids: u64,
 }
@@ -244,11 +246,17 @@ impl Session {
     /// The server asks something; the answer belongs to this session only.
     pub(super) fn asked(&self, id: &Bytes, epoch: u64) {
         let mut state = self.lock();
-        if state.server_requests.len() >= MANY
-            && let Some(any) = state.server_requests.keys().next().cloned()
+        // The oldest first, which is the least likely to be answered yet.
+        while state.server_requests.len() >= MANY
+            && let Some(oldest) = state.server_order.pop_front()
         {
-            state.server_requests.remove(&any);
+            state.server_requests.remove(&oldest);
         }
+        if state.server_order.len() >= 2 * MANY {
+            let State { server_order, server_requests, .. } = &mut *state;
+            server_order.retain(|id| server_requests.contains_key(id));
+        }
+        state.server_order.push_back(IdKey::of(id));
         state.server_requests.insert(IdKey::of(id), epoch);
     }
 

@@ -4,7 +4,7 @@ mod addresses;
 mod readable;
 
 pub use addresses::{AddressPolicy, ForbiddenAddress, Reach, is_forbidden_address, reach_of};
-pub use readable::readable;
+pub use readable::{cause, readable};
 
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, ClientBuilder};

@@ -35,6 +35,7 @@ use sign_in::Desk;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokens::{Expiry, TokenRecord, Tokens};
+use zeroize::Zeroizing;
 
 /// What an [`Authorization`] is made of.
 pub struct Settings {
@@ -262,9 +263,9 @@ impl Authorization {
     async fn give_out(&self, record: &TokenRecord) -> Result<Arc<Credential>, AuthorizationError> {
         let mut headers = HeaderMap::new();
         let bearer = record.bearer().cloned();
-        let value = bearer
-            .as_ref()
-            .and_then(|token| HeaderValue::from_str(&format!("Bearer {}", token.expose())).ok());
+        let value = bearer.as_ref().and_then(|token| {
+            HeaderValue::from_str(&Zeroizing::new(format!("Bearer {}", token.expose()))).ok()
+        });
         let Some(mut value) = value else {
             return Err(AuthorizationError::SignInNeeded {
                 message: format!("the token for {} cannot be sent in a header", self.remote),

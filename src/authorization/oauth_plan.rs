@@ -50,9 +50,10 @@ impl OAuthPlan {
     /// Whether these flags ask for something else than what was taught before.
     pub(super) fn teaches(&self, taught: &Self) -> bool {
         let seen = |plan: &Self| serde_json::to_value(plan).ok();
-        let secret = |plan: &Self| plan.client_secret.as_ref().map(|one| one.expose().clone());
         let both = self.clone().over(taught.clone());
-        seen(&both) != seen(taught) || secret(&both) != secret(taught)
+        let [one, other] = [&both, taught].map(|plan| plan.client_secret.as_ref());
+        let same = one.map(Secret::expose) == other.map(Secret::expose);
+        seen(&both) != seen(taught) || !same
     }
 
     /// These flags over what was taught before.

@@ -53,6 +53,14 @@ impl Remote {
         &self.account
     }
 
+    /// The remote, and the account where it is not the only one.
+    pub fn whom(&self) -> String {
+        match self.account() {
+            "default" => self.to_string(),
+            account => format!("{self} (account {account})"),
+        }
+    }
+
     /// Where its record is kept.
     pub fn record(&self) -> RecordKey {
         RecordKey::Remote { url: self.url.to_string(), account: self.account.clone() }

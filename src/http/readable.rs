@@ -1,4 +1,6 @@
-//! What a person can read of an HTTP body.
+//! What a person can read of an HTTP body, and of a request that failed.
+
+use std::error::Error;
 
 /// The text of a body: of HTML only what a browser would show.
 pub fn readable(body: &[u8]) -> String {
@@ -24,6 +26,17 @@ pub fn readable(body: &[u8]) -> String {
         }
     }
     shown
+}
+
+/// The innermost reason of a failed request, without its URL, which may hold secrets.
+pub fn cause(error: &reqwest::Error) -> String {
+    let mut innermost: &dyn Error = error;
+    let mut text = None;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+        text = Some(innermost.to_string());
+    }
+    text.unwrap_or_else(|| "the request could not be sent".into())
 }
 
 #[cfg(test)]

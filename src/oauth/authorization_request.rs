@@ -147,13 +147,6 @@ impl fmt::Debug for AuthorizationRequest {
     }
 }
 
-/// Whether `code_challenge_methods_supported` offers what is always used; a server that lists
-/// nothing does not support PKCE (MCP authorization, "Authorization Code Protection").
-pub fn pkce_supported(code_challenge_methods_supported: Option<&[String]>) -> bool {
-    code_challenge_methods_supported
-        .is_some_and(|methods| methods.iter().any(|method| method == "S256"))
-}
-
 /// Whether a parameter belongs to the flow and may not be set by `--authorize-param`.
 pub fn is_flow(name: &str) -> bool {
     FLOW.contains(&name)

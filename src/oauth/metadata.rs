@@ -149,4 +149,21 @@ mod tests {
         assert_eq!(AuthorizationServer::parse(&kept), Some(server.clone()));
         assert!(server.offers_s256());
     }
+
+    #[test]
+    fn pkce_counts_only_where_s256_is_listed() {
+        for (methods, offered) in [
+            (Some(vec!["plain", "S256"]), true),
+            (Some(vec!["plain"]), false),
+            (Some(vec![]), false),
+            (None, false),
+        ] {
+            let listed = methods.map(|all| all.into_iter().map(str::to_owned).collect());
+            let server = AuthorizationServer {
+                code_challenge_methods_supported: listed,
+                ..Default::default()
+            };
+            assert_eq!(server.offers_s256(), offered);
+        }
+    }
 }

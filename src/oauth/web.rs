@@ -3,13 +3,12 @@
 
 use super::cache::Cache;
 use crate::http::{
-    AddressPolicy, ClientCell, ClientError, ClientSettings, Reach, is_forbidden_address,
+    AddressPolicy, ClientCell, ClientError, ClientSettings, Reach, cause, is_forbidden_address,
     is_loopback, reach_of,
 };
 use crate::secret::Secret;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
 use reqwest::{Body, Method, Request, Response};
-use std::error::Error;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -342,17 +341,6 @@ fn redirected(response: &Response, url: &Url) -> WebError {
 pub(super) fn host(url: &Url) -> String {
     let name = url.host_str().unwrap_or("a server without a name");
     url.port().map_or(name.to_owned(), |port| format!("{name}:{port}"))
-}
-
-/// The innermost reason of a failed request, without its URL.
-fn cause(error: &reqwest::Error) -> String {
-    let mut innermost: &dyn Error = error;
-    let mut text = None;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-        text = Some(innermost.to_string());
-    }
-    text.unwrap_or_else(|| "the request could not be sent".into())
 }
 
 #[cfg(test)]

@@ -2,11 +2,10 @@
 //! (MCP 2025-03-26 to 2026-07-28, "Streamable HTTP").
 
 use super::sse::{Event, Parser, TooLong};
-use crate::http::{ClientCell, ClientError};
+use crate::http::{ClientCell, ClientError, cause};
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
 use reqwest::{Method, Request, Response, StatusCode};
-use std::error::Error;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -199,17 +198,6 @@ impl StreamableHttp {
             None => Err(SendFailure::Redirected { status, to: "nowhere".into() }),
         }
     }
-}
-
-/// The innermost reason of a failed request, without its URL, which may hold secrets.
-fn cause(error: &reqwest::Error) -> String {
-    let mut innermost: &dyn Error = error;
-    let mut text = None;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-        text = Some(innermost.to_string());
-    }
-    text.unwrap_or_else(|| "the request could not be sent".into())
 }
 
 impl Reply {

@@ -7,7 +7,7 @@ use super::trouble::Trouble;
 use super::{Link, Progress};
 use crate::http::readable;
 use crate::oauth::authorization_request::{
-    AuthorizationParameters, AuthorizationRequest, ExpectedIssuer, pkce_supported,
+    AuthorizationParameters, AuthorizationRequest, ExpectedIssuer,
 };
 use crate::oauth::browser::{BrowserUrl, Where, check, open};
 use crate::oauth::client::ClientOrigin;
@@ -38,7 +38,7 @@ impl Desk {
     ) -> Result<Granted, Trouble> {
         let server = &errand.found.server;
         let assumed = errand.plan.assume_pkce || errand.found.from != Source::Metadata;
-        if !assumed && !pkce_supported(server.code_challenge_methods_supported.as_deref()) {
+        if !assumed && !server.offers_s256() {
             return Err(self.without_pkce(&server.issuer).into());
         }
         let (listener, client) = self.client(errand).await?;

@@ -188,10 +188,7 @@ impl Tokens {
 
     /// The remote, and the account where it is not the only one.
     pub(in crate::authorization) fn whom(&self) -> String {
-        match self.remote.account() {
-            "default" => self.remote.to_string(),
-            account => format!("{} (account {account})", self.remote),
-        }
+        self.remote.whom()
     }
 }
 

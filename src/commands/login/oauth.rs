@@ -38,7 +38,7 @@ pub(super) async fn login(
     let authorization = authorization(args, vault, &remote, plan, redactor);
     let as_before = authorization.was_signed_in() && !authorization.teaches().await?;
     if !args.force && as_before && is_signed_in(args, &authorization).await? {
-        say(&format!("already signed in to {}; anew: --force", whom(&remote)));
+        say(&format!("already signed in to {}; anew: --force", remote.whom()));
         return Ok(());
     }
     if !asked_for && !authorization.was_signed_in() && is_open(args, &authorization).await {
@@ -47,20 +47,13 @@ pub(super) async fn login(
     }
     sign_in(args, &authorization).await?;
     let identity = authorization.identity().map(|who| format!(" as {who}"));
-    say(&format!("signed in to {}{}", whom(&remote), identity.unwrap_or_default()));
+    say(&format!("signed in to {}{}", remote.whom(), identity.unwrap_or_default()));
     if !args.no_verify {
         let endpoint = endpoint(args, &remote);
         let verified = still_waiting(&remote, verify::verify(&endpoint, &authorization)).await;
         report(&verified.map_err(stored_all_the_same)?, &remote, Kind::OAuth);
     }
     Ok(())
-}
-
-fn whom(remote: &Remote) -> String {
-    match remote.account() {
-        "default" => remote.to_string(),
-        account => format!("{remote} (account {account})"),
-    }
 }
 
 /// Whether what is stored still works, renewed if need be.

@@ -1,6 +1,5 @@
 use super::{
     AuthorizationParameters, AuthorizationRequest, ExpectedIssuer, IssError, RequestError,
-    pkce_supported,
 };
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -186,13 +185,4 @@ fn an_issuer_that_nobody_published_may_have_a_slash() {
     assert_eq!(request.check(Some("https://mcp.example")), Ok(()));
     assert_eq!(request.check(Some("https://mcp.example//")), Err(IssError::Other));
     assert_eq!(request.check(Some("https://evil.example/")), Err(IssError::Other));
-}
-
-#[test]
-fn pkce_counts_only_where_s256_is_listed() {
-    let listed = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
-    assert!(pkce_supported(Some(&listed(&["plain", "S256"]))));
-    assert!(!pkce_supported(Some(&listed(&["plain"]))));
-    assert!(!pkce_supported(Some(&[])));
-    assert!(!pkce_supported(None));
 }

@@ -95,6 +95,7 @@ pub(crate) struct Bridge {
     /// What came while something else was waited for.
     aside: Vec<String>,
     stderr: Arc<(Mutex<Vec<u8>>, Condvar)>,
+    stderr_ended: Receiver<()>,
     home: Arc<Home>,
     patience: Duration,
 }
@@ -127,7 +128,7 @@ impl Bridge {
             .spawn()
             .expect("start the bridge");
         let stderr = Arc::new((Mutex::new(Vec::new()), Condvar::new()));
-        collect_stderr(&mut child, stderr.clone());
+        let stderr_ended = collect_stderr(&mut child, stderr.clone());
         Self {
             stdin: Some(write_from_a_thread(child.stdin.take().expect("stdin"))),
             stdout: child.stdout.take().map(BufReader::new),
@@ -135,6 +136,7 @@ impl Bridge {
             lines: None,
             aside: Vec::new(),
             stderr,
+            stderr_ended,
             home,
             patience: PATIENCE,
         }
@@ -376,6 +378,8 @@ impl Bridge {
                 rest.push(line);
             }
         }
+        // What it wrote last may still be on its way to the thread that reads it.
+        let _ = self.stderr_ended.recv_timeout(self.patience);
         Ended { status, took, rest, stderr: self.stderr() }
     }
 
@@ -416,9 +420,12 @@ fn write_from_a_thread(mut stdin: ChildStdin) -> Sender<Vec<u8>> {
     sender
 }
 
-fn collect_stderr(child: &mut Child, into: Arc<(Mutex<Vec<u8>>, Condvar)>) {
-    let Some(mut stderr) = child.stderr.take() else { return };
+/// The receiver is told nothing: it is let go of when stderr has ended.
+fn collect_stderr(child: &mut Child, into: Arc<(Mutex<Vec<u8>>, Condvar)>) -> Receiver<()> {
+    let (open, ended) = channel();
+    let Some(mut stderr) = child.stderr.take() else { return ended };
     thread::spawn(move || {
+        let _open = open;
         let mut chunk = [0; 4096];
         while let Ok(read) = stderr.read(&mut chunk) {
             if read == 0 {
@@ -428,4 +435,5 @@ fn collect_stderr(child: &mut Child, into: Arc<(Mutex<Vec<u8>>, Condvar)>) {
             into.1.notify_all();
         }
     });
+    ended
 }

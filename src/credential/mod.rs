@@ -1,5 +1,20 @@
-//! Credentials that are no OAuth tokens: how a key becomes a header, and what a header
-//! template may refer to. Knows no vault.
+//! Credentials that are no OAuth tokens: how each kind becomes headers, and what a header
+//! template may refer to. Knows no vault and asks no server.
 
 pub mod api_key;
+pub mod key_file;
 pub mod template;
+
+use crate::secret::Secret;
+use reqwest::header::{HeaderName, HeaderValue};
+
+/// Headers made from what was taught, good until some time.
+#[derive(Debug, Clone)]
+pub struct Minted {
+    /// The values are marked sensitive.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// The bare token in them, where there is one.
+    pub key: Option<Secret<String>>,
+    /// In seconds since 1970; none: until it is refused.
+    pub expires_at: Option<u64>,
+}

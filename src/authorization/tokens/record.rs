@@ -25,11 +25,11 @@ pub(in crate::authorization) struct TokenRecord {
     pub(in crate::authorization) endpoints: Endpoints,
     /// The resource indicator they were asked for with, verbatim.
     pub(in crate::authorization) resource: Option<String>,
-    #[serde(with = "exposed")]
+    #[serde(with = "crate::secret::sealed_option")]
     pub(in crate::authorization) access_token: Option<Secret<String>>,
-    #[serde(with = "exposed")]
+    #[serde(with = "crate::secret::sealed_option")]
     pub(in crate::authorization) refresh_token: Option<Secret<String>>,
-    #[serde(with = "exposed")]
+    #[serde(with = "crate::secret::sealed_option")]
     pub(in crate::authorization) id_token: Option<Secret<String>>,
     /// Scopes that were asked for, and those that were granted where the server said so.
     pub(in crate::authorization) requested: Option<String>,
@@ -44,7 +44,7 @@ pub(in crate::authorization) struct TokenRecord {
     pub(in crate::authorization) refused: bool,
     /// What the person wants, for the next sign-in.
     pub(in crate::authorization) plan: OAuthPlan,
-    #[serde(with = "exposed")]
+    #[serde(with = "crate::secret::sealed_option")]
     pub(in crate::authorization) plan_secret: Option<Secret<String>>,
 }
 
@@ -161,25 +161,6 @@ impl TokenRecord {
             && same(&flags.resource, self.resource.as_deref())
             && !(flags.no_resource && self.resource.is_some())
             && self.asked_for(flags.scope.as_deref().unwrap_or_default())
-    }
-}
-
-/// Secrets as they are sealed.
-mod exposed {
-    use crate::secret::Secret;
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(
-        secret: &Option<Secret<String>>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        secret.as_ref().map(Secret::expose).serialize(serializer)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Option<Secret<String>>, D::Error> {
-        Ok(Option::<String>::deserialize(deserializer)?.map(Secret::new))
     }
 }
 

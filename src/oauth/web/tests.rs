@@ -104,7 +104,7 @@ pub(in crate::oauth) fn web(remote: &str, named: &[&str]) -> Web {
     let base = ClientSettings {
         tls: false,
         loopback: true,
-        ca_cert: None,
+        tls_source: None,
         connect_timeout: Duration::from_secs(5),
         body_timeout: None,
         ipv4_only: false,

@@ -3,6 +3,7 @@
 
 pub mod api_key;
 pub mod cloudflare_access;
+pub mod command;
 mod details;
 pub mod header;
 mod json;

@@ -7,6 +7,7 @@ pub mod command;
 mod details;
 pub mod header;
 mod json;
+pub mod jwt;
 pub mod key_file;
 mod lifetime;
 pub mod password;

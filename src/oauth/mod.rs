@@ -2,15 +2,18 @@
 //!
 //! Knows no vault, no stdio and no environment; what it learns it returns.
 
+mod asking;
 pub mod authorization_request;
 pub mod browser;
 pub mod cache;
 pub mod challenge;
 pub mod client;
+pub mod clock;
 pub mod device;
 pub mod discovery;
 mod encoding;
 mod error_response;
+pub mod grant;
 pub mod identity;
 pub mod metadata;
 mod page;
@@ -23,6 +26,7 @@ mod scripted;
 pub mod token;
 mod web;
 
+pub use asking::Asking;
 pub use challenge::Challenge;
 pub use client::Client;
 pub use error_response::{ErrorResponse, Unavailable};

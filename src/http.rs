@@ -6,6 +6,8 @@ mod tls;
 
 pub use addresses::{AddressPolicy, ForbiddenAddress, Reach, is_forbidden_address, reach_of};
 pub use readable::{cause, readable, speaks_of_client_certificate};
+#[cfg(test)]
+pub(crate) use tls::scripted;
 pub use tls::{Tls, TlsRefusal, TlsSource, ready_tls};
 
 use reqwest::redirect::Policy;

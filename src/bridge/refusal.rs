@@ -81,11 +81,10 @@ impl Bridge {
         let remote = self.authorization.remote();
         let why = self.clean(&failure.to_string());
         match failure {
-            failure if failure.is_about_client_certificate() => BridgeError::new(
-                SIGN_IN_NEEDED,
-                format!("cannot connect to {remote}: {why}"),
-            )
-            .with_hint(self.login_with_certificate()),
+            failure if failure.is_about_client_certificate() => {
+                BridgeError::new(SIGN_IN_NEEDED, format!("cannot connect to {remote}: {why}"))
+                    .with_hint(self.login_with_certificate())
+            }
             SendFailure::Unreachable(_) | SendFailure::Client(_) | SendFailure::Tls(_) => {
                 BridgeError::new(UNREACHABLE, format!("cannot reach {remote}: {why}"))
                     .with_hint(failure.advice())

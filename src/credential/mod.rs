@@ -3,9 +3,11 @@
 
 pub mod api_key;
 pub mod cloudflare_access;
+pub mod command;
 mod details;
 pub mod header;
 mod json;
+pub mod jwt;
 pub mod key_file;
 mod lifetime;
 pub mod password;

@@ -55,7 +55,8 @@ mod tests {
 
     #[test]
     fn the_page_of_a_server_that_wants_a_certificate_is_known() {
-        let page = b"<html><head><title>400 No required SSL certificate was sent</title></head></html>";
+        let page =
+            b"<html><head><title>400 No required SSL certificate was sent</title></head></html>";
         assert!(speaks_of_client_certificate(400, page));
         assert!(speaks_of_client_certificate(495, b"<h1>The SSL certificate error</h1>"));
         assert!(!speaks_of_client_certificate(500, page));

@@ -109,4 +109,6 @@ fn extra_roots(path: Option<&Path>) -> Result<Vec<CertificateDer<'static>>, Clie
 }
 
 #[cfg(test)]
+pub(crate) mod scripted;
+#[cfg(test)]
 mod tests;

@@ -112,6 +112,11 @@ pub(super) fn secret(text: &str) -> Secret<String> {
     Secret::new(text.to_owned())
 }
 
+/// Seconds since 1970.
+pub(super) fn now() -> u64 {
+    1_900_000_000
+}
+
 /// A public client with an id that needs encoding.
 pub(super) fn public() -> Client {
     Client::preregistered("id &1".into(), None, None)

@@ -70,7 +70,8 @@ fn pair(pem: &[u8]) -> Result<CertifiedKey, &'static str> {
     if certificates.is_empty() {
         return Err("there is no certificate in it");
     }
-    let mut key = PrivateKeyDer::from_pem_slice(pem).map_err(|_| "there is no private key for it")?;
+    let mut key =
+        PrivateKeyDer::from_pem_slice(pem).map_err(|_| "there is no private key for it")?;
     let signer = any_supported_type(&key);
     key.zeroize();
     let signer = signer.map_err(
@@ -80,7 +81,9 @@ fn pair(pem: &[u8]) -> Result<CertifiedKey, &'static str> {
     match pair.keys_match() {
         // Not known is no error: the server finds out.
         Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(pair),
-        Err(Error::InconsistentKeys(_)) => Err("the private key is not the one of this certificate"),
+        Err(Error::InconsistentKeys(_)) => {
+            Err("the private key is not the one of this certificate")
+        }
         Err(_) => Err("the certificate is damaged"),
     }
 }

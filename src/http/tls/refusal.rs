@@ -33,7 +33,8 @@ impl TlsRefusal {
     }
 }
 
-const UNKNOWN: &str = "if a company or your own authority signed it, name its root: --ca-cert FILE.pem";
+const UNKNOWN: &str =
+    "if a company or your own authority signed it, name its root: --ca-cert FILE.pem";
 const CLOCK: &str = "tell whoever runs it, unless the clock of this machine is wrong";
 const NAME: &str = "check the URL; if it is right, tell whoever runs it";
 const TELL: &str = "tell whoever runs it; if it is its own authority: --ca-cert FILE.pem";
@@ -134,9 +135,14 @@ fn untrusted(error: &CertificateError) -> TlsRefusal {
         CertificateError::UnknownIssuer => {
             ("of an authority that is not trusted here".to_owned(), UNKNOWN)
         }
-        CertificateError::ExpiredContext { time, not_after } => {
-            (format!("that expired {}", ago(time.as_secs().saturating_sub(not_after.as_secs()))), CLOCK)
+        // An authority of the same name is.
+        CertificateError::BadSignature => {
+            ("that its authority, as it is known here, did not sign".to_owned(), UNKNOWN)
         }
+        CertificateError::ExpiredContext { time, not_after } => (
+            format!("that expired {}", ago(time.as_secs().saturating_sub(not_after.as_secs()))),
+            CLOCK,
+        ),
         CertificateError::Expired => ("that has expired".to_owned(), CLOCK),
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
             ("that is not valid yet".to_owned(), CLOCK)

@@ -108,7 +108,7 @@ pub(super) fn web() -> Web {
     let settings = ClientSettings {
         tls: false,
         loopback: true,
-        ca_cert: None,
+        tls_source: None,
         connect_timeout: Duration::from_secs(5),
         body_timeout: None,
         ipv4_only: false,

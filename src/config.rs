@@ -10,10 +10,9 @@ pub use along::{Asking, asking, client, connection};
 pub use person::{Reaching, sign_in};
 
 use crate::authorization::{Kind, Plan, Remote, RemoteError};
-use crate::cli::{CredentialArgs, LogArgs, NetworkArgs, RemoteArgs, WithArg};
+use crate::cli::{CredentialArgs, LogArgs, RemoteArgs, WithArg};
 use crate::credential::api_key::Placement;
 use crate::failure::{Exit, Failure};
-use crate::http::{ClientSettings, Tls, is_loopback, ready_tls};
 use crate::secret::{Redactor, Secret};
 use crate::vault::{KeySource, PassphraseFrom, Settings as VaultSettings};
 use directories::{BaseDirs, ProjectDirs};

@@ -4,7 +4,8 @@
 use super::along::{Along, ClientCertificate};
 use super::plan::{HeaderPart, HeaderTemplate};
 use super::{AuthorizationError, Remote};
-use crate::http::{ClientError, HeadersSource, Tls, TlsSource};
+use crate::http::{ClientError, Tls, TlsSource};
+use crate::oauth::HeadersSource;
 use crate::pem;
 use crate::secret::{Redactor, Secret};
 use crate::vault::{RecordKey, Vault};
@@ -52,11 +53,6 @@ impl Connection {
 
     pub fn remote(&self) -> &Remote {
         &self.settings.remote
-    }
-
-    /// Certificate and root of the flags.
-    pub(super) fn flags(&self) -> &Along {
-        &self.settings.flags
     }
 
     /// The flags need the vault.
@@ -177,7 +173,9 @@ impl Connection {
     async fn read_tls(&self) -> Result<Tls, AuthorizationError> {
         let along = self.settings.flags.clone().over(self.taught().await?);
         let identity = along.certificate.as_ref().map(|one| self.identity(one)).transpose()?;
-        Ok(Tls { identity, ca_cert: along.ca_cert })
+        let shown = along.certificate.as_ref().map(|one| one.subject.clone());
+        let shown = shown.filter(|subject| !subject.is_empty());
+        Ok(Tls { identity, shown, ca_cert: along.ca_cert })
     }
 
     /// The certificates and the key in the clear, as one PEM in memory.
@@ -188,13 +186,13 @@ impl Connection {
         let path = &certificate.path;
         let of_certificate =
             |why: String| self.no_identity(&format!("the client certificate {}", path.display()), &why);
-        let mut text = match &certificate.imported {
+        let file = match &certificate.imported {
             Some(pem) => Zeroizing::new(pem.expose().clone().into_bytes()),
             None => Zeroizing::new(
                 std::fs::read(path).map_err(|error| of_certificate(error.to_string()))?,
             ),
         };
-        pem::certificate(&text).map_err(|error| of_certificate(error.to_string()))?;
+        pem::certificate(&file).map_err(|error| of_certificate(error.to_string()))?;
         let key_path = certificate.key.path.as_ref().unwrap_or(path);
         let of_key =
             |why: String| self.no_identity(&format!("the private key {}", key_path.display()), &why);
@@ -203,13 +201,14 @@ impl Connection {
             (None, Some(path)) => {
                 Secret::new(std::fs::read(path).map_err(|error| of_key(error.to_string()))?)
             }
-            (None, None) => Secret::new(text.to_vec()),
+            (None, None) => Secret::new(file.to_vec()),
         };
         let passphrase = certificate.key.passphrase.as_ref();
         let key = pem::private_key(&key, passphrase).map_err(|error| of_key(error.to_string()))?;
-        text.push(b'\n');
+        // A key in the certificate's own file may be encrypted.
+        let mut text = pem::certificates(&file);
         text.extend_from_slice(key.to_pem().expose());
-        Ok(Secret::new(std::mem::take(&mut *text)))
+        Ok(Secret::new(text))
     }
 
     /// Asks [`Self::tls`] when a client is built.

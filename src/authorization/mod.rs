@@ -40,7 +40,7 @@ pub use seen::Seen;
 pub use sign_in::{Cause, Link, Need, SignIn, SignInSettings};
 
 use crate::http::readable;
-use crate::secret::{Redactor, Secret};
+use crate::secret::Redactor;
 use crate::vault::Vault;
 use machine::{Machine, Made};
 use proof::Proof;
@@ -49,7 +49,7 @@ use sign_in::Desk;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use tokens::{Expiry, TokenRecord, Tokens};
+use tokens::{TokenRecord, Tokens};
 use zeroize::Zeroizing;
 
 /// What an [`Authorization`] is made of.
@@ -135,6 +135,14 @@ impl Authorization {
         self.redactor.clean(&readable(body))
     }
 
+    /// What goes along with every kind, without a credential.
+    ///
+    /// # Errors
+    /// `SignInNeeded` for a reference that cannot be filled in, `Vault`.
+    pub async fn along(&self) -> Result<HeaderMap, AuthorizationError> {
+        self.connection.headers().await
+    }
+
     /// Starts fetching the vault's key if a credential will need it, and returns at once.
     pub fn prepare(&self) {
         let from_flags = self.connection.needs_vault();
@@ -184,6 +192,12 @@ impl Authorization {
     pub async fn teaches(&self) -> Result<bool, AuthorizationError> {
         let taught = self.tokens.readable().await?;
         Ok(taught.is_none_or(|taught| self.plan.oauth.teaches(&taught.plan)))
+    }
+
+    /// The command that teaches the kind of credential in use, with further flags to follow.
+    pub fn login_anew(&self) -> String {
+        let kind = self.plan.kind.or_else(|| self.stored_kind()).unwrap_or(Kind::None);
+        self.remote.login_command((!kind.is_oauth()).then(|| kind.name()))
     }
 
     fn stored_kind(&self) -> Option<Kind> {

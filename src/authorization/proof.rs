@@ -1,12 +1,10 @@
 //! Proof of possession for requests to the remote (RFC 9449 section 7).
 
-use crate::oauth::dpop::ProofKey;
+use crate::oauth::dpop::{DPOP, ProofKey};
 use crate::secret::Secret;
 use reqwest::Method;
-use reqwest::header::{HeaderMap, HeaderName};
+use reqwest::header::HeaderMap;
 use url::Url;
-
-pub(super) const DPOP: HeaderName = HeaderName::from_static("dpop");
 
 /// The key that a token is bound to, and where it is shown.
 #[derive(Debug, Clone)]

@@ -33,7 +33,7 @@ fn read(
         rpassword::prompt_password(prompt).map(Secret::new)
     } else {
         let mut text = Zeroizing::new(String::new());
-        how(&mut stdin.lock().take(LONGEST), &mut text).map(|_| Secret::new(text.clone()))
+        how(&mut stdin.lock().take(LONGEST), &mut text).map(|_| Secret::new(String::clone(&text)))
     };
     let text = text.map_err(|error| {
         Failure::new(Exit::Usage, format!("cannot read the secret: {error}"))

@@ -11,7 +11,7 @@ use crate::authorization::{
 };
 use crate::cli::LoginArgs;
 use crate::config::{self, Asking, Reaching};
-use crate::failure::{Exit, Failure};
+use crate::failure::Failure;
 use crate::http::ClientCell;
 use crate::secret::Redactor;
 use crate::transport::StreamableHttp;

@@ -36,6 +36,7 @@ pub fn sign_in(
         .filter_map(|url| Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned)));
     let (base, url) = (client(network, connection), connection.remote().url().clone());
     let web = Web::new(&base, url, args.allow_http, named.collect());
+    web.along(connection.headers_source());
     let secrets = credential.map(|args| {
         let kinds = &args.kinds;
         [&args.secret_env, &kinds.idp_secret_env, &kinds.id_token_env]

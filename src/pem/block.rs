@@ -21,6 +21,12 @@ pub(super) struct Block<'a> {
 }
 
 impl Block<'_> {
+    /// As it stands in the file.
+    pub(super) fn to_pem(&self) -> String {
+        let label = self.label;
+        format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", self.lines.join("\n"))
+    }
+
     /// The bytes that the base64 stands for.
     ///
     /// # Errors

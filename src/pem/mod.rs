@@ -5,6 +5,7 @@
 
 mod block;
 mod certificate;
+mod chain;
 mod encrypted;
 mod mistaken;
 mod private_key;
@@ -13,6 +14,7 @@ mod tests;
 mod write;
 
 pub use certificate::{Certificate, certificate};
+pub use chain::certificates;
 pub use private_key::{KeyKind, PrivateKey, needs_passphrase, private_key};
 
 /// Why a file cannot be used. The texts are complete in themselves and name no path, which

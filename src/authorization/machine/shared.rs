@@ -8,6 +8,8 @@ use crate::credential::Minted;
 use crate::oauth::dpop::ProofKey;
 use crate::secret::{Secret, sealed, sealed_option};
 use crate::vault::{Header, RecordKey};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD as BASE64;
 use reqwest::header::{HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -77,7 +79,10 @@ impl Machine {
             self.tokens.redactor.learn_passing(key.expose());
         }
         let proof_key = match &payload.proof_key {
-            Some(sealed) => Some(ProofKey::from_sealed(sealed).ok()?),
+            Some(sealed) => {
+                let der = BASE64.decode(sealed.expose()).ok()?;
+                Some(ProofKey::from_pkcs8(Secret::new(der)).ok()?)
+            }
             None => None,
         };
         let minted = Minted { headers, key: payload.key, expires_at: payload.expires_at };
@@ -95,7 +100,10 @@ impl Machine {
             key: brewed.minted.key.clone(),
             obtained_at: brewed.obtained_at,
             expires_at: brewed.minted.expires_at,
-            proof_key: brewed.proof_key.as_ref().map(ProofKey::to_sealed),
+            proof_key: brewed
+                .proof_key
+                .as_ref()
+                .map(|key| Secret::new(BASE64.encode(key.pkcs8().expose()))),
         };
         let Ok(payload) = serde_json::to_vec(&payload).map(Secret::new) else { return };
         let (place, header) = (self.place_in_vault(), Header::of("minted"));

@@ -3,28 +3,13 @@
 use super::recipe::Recipe;
 use super::{Kind, OAuthPlan};
 use crate::credential::api_key::Placement;
+use crate::credential::header::is_reserved;
 use crate::credential::template::{Part, parse};
 use crate::secret::Secret;
 use reqwest::header::HeaderName;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-
-/// Headers that belong to the transport.
-const RESERVED: [&str; 12] = [
-    "accept",
-    "connection",
-    "content-length",
-    "content-type",
-    "host",
-    "last-event-id",
-    "mcp-method",
-    "mcp-name",
-    "mcp-protocol-version",
-    "mcp-session-id",
-    "te",
-    "transfer-encoding",
-];
 
 /// A header with the references that still have to be filled in.
 pub struct HeaderTemplate {
@@ -54,7 +39,7 @@ impl HeaderTemplate {
         };
         let name = HeaderName::from_bytes(name.trim().as_bytes())
             .map_err(|_| "a --header has a name that is no HTTP header name".to_owned())?;
-        if RESERVED.contains(&name.as_str()) {
+        if is_reserved(&name) {
             return Err(format!("the header {name} belongs to the protocol and cannot be set"));
         }
         let parts =

@@ -7,7 +7,10 @@ mod block;
 mod certificate;
 mod encrypted;
 mod mistaken;
+mod name;
 mod private_key;
+#[cfg(test)]
+pub(crate) mod test_keys;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -24,9 +27,9 @@ pub enum PemError {
     #[error("the passphrase does not open the private key")]
     WrongPassphrase,
     #[error(
-        "it is a PKCS#12 file, not PEM; these two commands make the certificate and a key that \
-         stays encrypted: openssl pkcs12 -in FILE -nokeys -out client.pem && openssl pkcs12 \
-         -in FILE -nocerts -out client.key"
+        "it is a PKCS#12 file, not PEM; openssl pkcs12 -in FILE -nokeys -out client.pem takes the \
+         certificate out, and openssl pkcs12 -in FILE -nocerts -out client.key the private key, \
+         which stays encrypted"
     )]
     Pkcs12,
     #[error("it holds no private key: no line in it reads -----BEGIN PRIVATE KEY-----")]

@@ -77,10 +77,6 @@ pub struct AuthorizationServer {
 pub struct MtlsEndpointAliases {
     #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
     pub token_endpoint: Option<String>,
-    #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
-    pub revocation_endpoint: Option<String>,
-    #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
-    pub device_authorization_endpoint: Option<String>,
 }
 
 impl ProtectedResource {

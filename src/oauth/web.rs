@@ -301,22 +301,27 @@ impl Web {
         if of_remote {
             self.add_along(request.headers_mut()).await;
         }
-        let response = client.get().await?.execute(request).await;
-        if let (true, Ok(response)) = (of_remote, &response)
-            && let Some(address) = response.remote_addr()
-        {
-            self.met_remote_at(address.ip());
-        }
-        response.map_err(|error| {
-            if is_forbidden_address(&error) {
-                WebError::Refused { host, why: INSIDE.into() }
-            } else if let Some(refusal) = client.refusal(&error) {
-                WebError::Unreachable { host, why: format!("it {refusal}") }
-            } else if error.is_connect() || error.is_builder() {
-                WebError::Unreachable { host, why: cause(&error) }
-            } else {
-                WebError::Lost { host, why: cause(&error) }
+        let url = request.url().clone();
+        let error = match client.get().await?.execute(request).await {
+            Err(error) => error,
+            Ok(response) => {
+                let address = response.remote_addr().filter(|_| of_remote);
+                address.inspect(|address| self.met_remote_at(address.ip()));
+                return Ok(response);
             }
+        };
+        let refusal = match client.refusal(&error) {
+            None if client.suspicion(&error).is_some() => client.ask_why(&url).await,
+            known => known,
+        };
+        Err(if is_forbidden_address(&error) {
+            WebError::Refused { host, why: INSIDE.into() }
+        } else if let Some(refusal) = refusal {
+            WebError::Unreachable { host, why: format!("it {refusal}") }
+        } else if error.is_connect() || error.is_builder() {
+            WebError::Unreachable { host, why: cause(&error) }
+        } else {
+            WebError::Lost { host, why: cause(&error) }
         })
     }
 

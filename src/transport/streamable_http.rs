@@ -164,7 +164,10 @@ impl StreamableHttp {
             let mut request = Request::new(method.clone(), url.clone());
             *request.headers_mut() = headers.clone();
             *request.body_mut() = body.clone().map(Into::into);
-            let response = self.first_byte(client.execute(request)).await?;
+            let response = match self.first_byte(client.execute(request)).await {
+                Err(failure) => return Err(self.explained(failure, &url).await),
+                Ok(response) => response,
+            };
             let status = response.status();
             if !status.is_redirection() || status == StatusCode::NOT_MODIFIED {
                 return Ok(Reply::new(response, self.limit));
@@ -192,6 +195,14 @@ impl StreamableHttp {
             }
             Err(error) => Err(self.failure(&error, start)),
         }
+    }
+
+    /// What is only suspected may be known for certain when asked for.
+    async fn explained(&self, failure: SendFailure, url: &Url) -> SendFailure {
+        if !matches!(failure, SendFailure::Broken { suspicion: Some(_), .. }) {
+            return failure;
+        }
+        self.client.ask_why(url).await.map_or(failure, SendFailure::Tls)
     }
 
     fn failure(&self, error: &reqwest::Error, start: Instant) -> SendFailure {

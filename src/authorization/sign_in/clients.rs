@@ -4,7 +4,7 @@
 use super::desk::Desk;
 use super::errand::Errand;
 use super::trouble::Trouble;
-use crate::authorization::{AuthorizationError, OAuthPlan};
+use crate::authorization::{Along, AuthorizationError, OAuthPlan};
 use crate::oauth::client::ClientOrigin;
 use crate::oauth::discovery::Discovered;
 use crate::oauth::redirect::{BindError, Listener, Port, Settings};
@@ -134,6 +134,7 @@ impl Desk {
             scope: None,
             resource: None,
             consent: false,
+            along: Along::default(),
         };
         self.client(&errand).await.is_ok()
     }

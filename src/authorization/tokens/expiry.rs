@@ -23,6 +23,11 @@ impl Expiry {
         Self { obtained_at, at, until }
     }
 
+    /// In seconds since 1970.
+    pub(in crate::authorization) fn at(&self) -> u64 {
+        self.at
+    }
+
     /// Not worth renewing yet.
     pub(in crate::authorization) fn is_fresh(&self, now: u64) -> bool {
         let lifetime = self.at.saturating_sub(self.obtained_at);

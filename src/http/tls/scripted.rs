@@ -91,6 +91,8 @@ pub(crate) enum Wants<'a> {
     Nothing,
     /// A certificate of this authority.
     Certificate(&'a Authority),
+    /// The same, and without one the connection is reset, whatever comes on it.
+    CertificateOrReset(&'a Authority),
     /// The same, but anybody may come in.
     CertificatePerhaps(&'a Authority),
     /// It asks, and then closes the connection without a word, as Node does.
@@ -115,6 +117,7 @@ impl TlsSite {
         protocols: &[&str],
     ) -> Self {
         let closes = matches!(wants, Wants::ToCloseAfterAsking(_));
+        let resets = matches!(wants, Wants::CertificateOrReset(_));
         let mut config = server(identity, wants, versions);
         config.alpn_protocols = protocols.iter().map(|one| one.as_bytes().to_vec()).collect();
         let acceptor = TlsAcceptor::from(Arc::new(config));
@@ -125,7 +128,7 @@ impl TlsSite {
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (acceptor, log) = (acceptor.clone(), log.clone());
-                tokio::spawn(async move { serve(stream, acceptor, &log, closes).await });
+                tokio::spawn(async move { serve(stream, acceptor, &log, (closes, resets)).await });
             }
         });
         Self { origin, seen }
@@ -151,7 +154,9 @@ fn server(
     };
     let builder = match wants {
         Wants::Nothing => builder.with_no_client_auth(),
-        Wants::Certificate(by) => builder.with_client_cert_verifier(verifier(by).build().unwrap()),
+        Wants::Certificate(by) | Wants::CertificateOrReset(by) => {
+            builder.with_client_cert_verifier(verifier(by).build().unwrap())
+        }
         Wants::CertificatePerhaps(by) | Wants::ToCloseAfterAsking(by) => {
             builder.with_client_cert_verifier(verifier(by).allow_unauthenticated().build().unwrap())
         }
@@ -166,13 +171,14 @@ async fn serve(
     stream: TcpStream,
     acceptor: TlsAcceptor,
     log: &Mutex<Vec<Seen>>,
-    closes: bool,
+    (closes, resets): (bool, bool),
 ) -> Option<()> {
     // A refused client is told so before the connection is dropped; what it has sent already
     // is read, as the system would reset the connection otherwise.
     let accepting = acceptor.accept(stream).into_fallible().await;
     let mut stream = match accepting {
         Ok(stream) => stream,
+        Err(_) if resets => return None,
         Err((_, mut stream)) => {
             stream.shutdown().await.ok()?;
             while stream.read(&mut [0; 1024]).await.ok()? > 0 {}

@@ -11,7 +11,7 @@ use super::web::{Answer, Web, WebError};
 use crate::jws::JwsError;
 use crate::secret::Secret;
 use reqwest::Method;
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use url::Url;
 use zeroize::Zeroizing;
 
@@ -105,7 +105,7 @@ impl<'a> Asking<'a> {
         let mut renewed = Renewed::default();
         loop {
             let (headers, body) = self.signed(&url, endpoint, form, proof_key)?;
-            let answer = web.post(endpoint, FORM, headers, body).await?;
+            let answer = self.post(web, endpoint, headers, body).await?;
             let told = proof_key.is_some_and(|key| key.learn(&url, &answer.headers));
             if (200..300).contains(&answer.status) {
                 return Ok(answer);
@@ -121,6 +121,22 @@ impl<'a> Asking<'a> {
                 return Ok(answer);
             }
         }
+    }
+
+    /// A client that authenticates by its certificate shows it, to whatever host (RFC 8705
+    /// section 2).
+    async fn post(
+        &self,
+        web: &Web,
+        endpoint: &str,
+        mut headers: HeaderMap,
+        body: Secret<Vec<u8>>,
+    ) -> Result<Answer, WebError> {
+        if self.client.method != AuthMethod::TlsClientAuth {
+            return web.post(endpoint, FORM, headers, body).await;
+        }
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(FORM));
+        web.request_with_certificate(Method::POST, endpoint, headers, Some(body)).await
     }
 
     /// Headers and body, signed now.

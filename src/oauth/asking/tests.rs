@@ -1,3 +1,5 @@
+use crate::http::scripted::{Authority, TlsSite, Wants};
+use crate::http::{ClientSettings, Tls, ready_tls};
 use crate::oauth::client::{AuthMethod, Client};
 use crate::oauth::device::{Device, poll_once, start};
 use crate::oauth::error_response::Unavailable;
@@ -9,7 +11,10 @@ use crate::oauth::scripted::{
 };
 use crate::oauth::token::{TokenError, TokenSet, exchange_code, refresh};
 use crate::oauth::{ProofKey, Web};
+use crate::secret::Secret;
 use serde_json::{Value, json};
+use std::time::Duration;
+use url::Url;
 
 const JSON: &str = "application/json";
 /// An hour ahead of [`now`].
@@ -211,4 +216,35 @@ async fn userinfo_is_asked_with_a_proof_for_a_token_that_is_bound() {
         assert_eq!(proof(asked)["htm"], "GET");
     }
     assert_eq!(proof(&asked[1])["nonce"], "n1");
+}
+
+#[tokio::test]
+async fn a_certificate_is_shown_where_it_is_how_the_client_says_who_it_is() {
+    let authority = Authority::new("A");
+    let server = authority.sign("server");
+    let site = TlsSite::start(&server, Wants::CertificatePerhaps(&authority));
+    let (site, ca) = (site.await, authority.file());
+    let identity = Some(Secret::new(authority.sign("alice").into_bytes()));
+    let tls = Tls { identity, ca_cert: Some(ca.path().to_owned()), shown: None };
+    let settings = ClientSettings {
+        tls: true,
+        loopback: true,
+        tls_source: Some(ready_tls(tls)),
+        connect_timeout: Duration::from_secs(5),
+        body_timeout: None,
+        ipv4_only: false,
+        cookies: false,
+        addresses: None,
+    };
+    let remote = Url::parse("http://127.0.0.1/mcp").unwrap();
+    let web = Web::new(&settings, remote, false, Vec::new());
+    let endpoint = format!("{}/token", site.origin);
+    for client in [Client::tls_client_auth("c1".into()), public()] {
+        let answer = refreshed(&web, &endpoint, &client).await;
+        assert!(answer.is_err(), "{answer:?}");
+    }
+    let seen = site.seen();
+    assert!(seen[0].is_from("alice"), "{seen:?}");
+    assert!(seen[0].request.contains("x-www-form-urlencoded"), "{seen:?}");
+    assert_eq!(seen[1].certificate, None);
 }

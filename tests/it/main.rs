@@ -18,6 +18,7 @@ mod keychain;
 mod legacy;
 mod modern;
 mod modern_headers;
+mod mtls;
 #[cfg(unix)]
 mod oauth;
 mod outages;

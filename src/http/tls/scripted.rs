@@ -1,7 +1,8 @@
 //! For tests: an authority, what it signs, and a server that may ask for a certificate.
 
-use rcgen::string::Ia5String;
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, SanType};
+mod authority;
+
+pub(crate) use authority::Authority;
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -11,64 +12,6 @@ use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
-
-/// Signs certificates.
-pub(crate) struct Authority {
-    issuer: Issuer<'static, KeyPair>,
-    pub(crate) pem: String,
-}
-
-impl Authority {
-    pub(crate) fn new(name: &str) -> Self {
-        let key = KeyPair::generate().unwrap();
-        let mut params = params(name);
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let pem = params.self_signed(&key).unwrap().pem();
-        Self { issuer: Issuer::new(params, key), pem }
-    }
-
-    /// Its certificate in a file.
-    pub(crate) fn file(&self) -> tempfile::NamedTempFile {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), &self.pem).unwrap();
-        file
-    }
-
-    /// Certificate and key for `name`.
-    pub(crate) fn sign(&self, name: &str) -> String {
-        self.sign_with(params(name))
-    }
-
-    pub(crate) fn sign_expired(&self, name: &str) -> String {
-        let mut params = params(name);
-        params.not_before = rcgen::date_time_ymd(2020, 1, 1);
-        params.not_after = rcgen::date_time_ymd(2021, 1, 1);
-        self.sign_with(params)
-    }
-
-    fn sign_with(&self, mut params: CertificateParams) -> String {
-        params.subject_alt_names.push(SanType::IpAddress([127, 0, 0, 1].into()));
-        self.sign_as_is(&params)
-    }
-
-    /// Good for a host of that name only.
-    pub(crate) fn sign_for_host(&self, host: &str) -> String {
-        let mut params = params(host);
-        params.subject_alt_names.push(SanType::DnsName(Ia5String::try_from(host).unwrap()));
-        self.sign_as_is(&params)
-    }
-
-    fn sign_as_is(&self, params: &CertificateParams) -> String {
-        let key = KeyPair::generate().unwrap();
-        params.signed_by(&key, &self.issuer).unwrap().pem() + &key.serialize_pem()
-    }
-}
-
-fn params(name: &str) -> CertificateParams {
-    let mut params = CertificateParams::default();
-    params.distinguished_name.push(DnType::CommonName, name);
-    params
-}
 
 /// What came to a [`TlsSite`].
 #[derive(Debug, Clone)]

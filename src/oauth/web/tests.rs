@@ -1,5 +1,6 @@
 mod tls;
 
+use super::answer::LARGEST;
 use super::*;
 use std::collections::HashMap;
 use std::io::Write as _;

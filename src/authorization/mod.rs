@@ -293,7 +293,9 @@ impl Authorization {
     async fn keep(&self, credential: Credential) -> Result<Arc<Credential>, AuthorizationError> {
         let mut credential = credential;
         let along = self.connection.headers().await?;
-        credential.headers.extend(along.into_iter().filter_map(|(name, value)| Some((name?, value))));
+        credential
+            .headers
+            .extend(along.into_iter().filter_map(|(name, value)| Some((name?, value))));
         // What is wrong with a certificate is said before anything is sent.
         if self.remote.url().scheme() == "https" {
             self.connection.tls().await?;

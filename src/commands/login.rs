@@ -106,7 +106,10 @@ fn verification_plan(kind: Kind, taught: &Taught) -> Plan {
         kind: Some(kind),
         placement: taught.placement.clone(),
         key: taught.key.clone(),
-        asked: taught.recipe.clone().map_or(Asked::Nothing, |recipe| Asked::Whole(Box::new(recipe))),
+        asked: taught
+            .recipe
+            .clone()
+            .map_or(Asked::Nothing, |recipe| Asked::Whole(Box::new(recipe))),
         ..Plan::default()
     }
 }

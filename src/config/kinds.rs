@@ -142,7 +142,9 @@ fn jwt(given: Given<'_>) -> Result<Asked, Failure> {
     let Some(alg) = &args.alg else { return Ok(Asked::LacksFlag("--alg")) };
     let algorithm = algorithm(alg)?;
     if algorithm.is_symmetric() && args.private_key.is_some() {
-        return Err(usage(format!("{algorithm} signs with a shared secret, not with --private-key")));
+        return Err(usage(format!(
+            "{algorithm} signs with a shared secret, not with --private-key"
+        )));
     }
     if !algorithm.is_symmetric() && given.secret.is_some() {
         return Err(usage(format!("{algorithm} signs with --private-key, not with a secret")));
@@ -157,9 +159,11 @@ fn jwt(given: Given<'_>) -> Result<Asked, Failure> {
         placement: given.placement,
     };
     Ok(match (algorithm.is_symmetric(), jwt.secret.is_some(), jwt.key.is_some()) {
-        (true, false, _) => lacks_secret("the shared secret that signs the tokens", move |secret| {
-            Recipe::Jwt(Jwt { secret: Some(secret), ..jwt })
-        }),
+        (true, false, _) => {
+            lacks_secret("the shared secret that signs the tokens", move |secret| {
+                Recipe::Jwt(Jwt { secret: Some(secret), ..jwt })
+            })
+        }
         (false, _, false) => Asked::LacksFlag("--private-key"),
         _ => whole(Recipe::Jwt(jwt)),
     })
@@ -317,9 +321,8 @@ fn enterprise(given: Given<'_>) -> Result<Asked, Failure> {
 }
 
 fn algorithm(name: &str) -> Result<Algorithm, Failure> {
-    Algorithm::from_name(name).ok_or_else(|| {
-        usage("--alg is one of HS256, HS384, HS512, RS256, PS256, ES256, EdDSA")
-    })
+    Algorithm::from_name(name)
+        .ok_or_else(|| usage("--alg is one of HS256, HS384, HS512, RS256, PS256, ES256, EdDSA"))
 }
 
 fn key_file(path: &Path) -> KeyFile {

@@ -7,8 +7,8 @@ use crate::authorization::{AuthorizationError, OAuthPlan};
 use crate::credential::Minted;
 use crate::credential::api_key::Placement;
 use crate::jws::SigningKey;
-use crate::oauth::client::AuthMethod;
 use crate::oauth::AssertionKey;
+use crate::oauth::client::AuthMethod;
 use crate::oauth::discovery::{Discovered, authorization_server};
 use crate::oauth::dpop::ProofKey;
 use crate::oauth::grant::{

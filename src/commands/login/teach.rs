@@ -61,7 +61,8 @@ pub(super) fn taught(
 pub(super) fn ready(along: &mut Along, import: bool, redactor: &Redactor) -> Result<(), Failure> {
     let Some(certificate) = &mut along.certificate else { return Ok(()) };
     let ClientCertificate { path, imported, key, subject, expires_at } = certificate;
-    let of_no_use = |why: String| usage(format!("the client certificate {}: {why}", path.display()));
+    let of_no_use =
+        |why: String| usage(format!("the client certificate {}: {why}", path.display()));
     let text = std::fs::read(&path).map_err(|error| of_no_use(error.to_string()))?;
     let text = Secret::new(text);
     let found = pem::certificate(text.expose()).map_err(|error| of_no_use(error.to_string()))?;

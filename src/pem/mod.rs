@@ -5,6 +5,7 @@
 
 mod block;
 mod certificate;
+mod ec_key;
 mod encrypted;
 mod mistaken;
 mod name;

@@ -1,10 +1,10 @@
 //! Elliptic curve private keys: SEC1 (RFC 5915 section 3), alone or inside PKCS#8.
 
 use super::private_key::{KeyKind, WHAT};
-use super::write::{BIT_STRING, CONTEXT_1, INTEGER, OCTET_STRING, SEQUENCE, tlv};
+use super::read::{CONTEXT_0, CONTEXT_1, Fields, oid};
+use super::write::{BIT_STRING, INTEGER, OCTET_STRING, SEQUENCE, tlv};
 use super::{PemError, mistaken};
-use der::asn1::{AnyRef, BitStringRef, ContextSpecific, ObjectIdentifier, OctetStringRef};
-use der::{Decode, Reader, SliceReader, TagMode, TagNumber};
+use der::asn1::{AnyRef, ObjectIdentifier};
 use zeroize::Zeroizing;
 
 const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
@@ -18,27 +18,26 @@ pub(super) struct EcKey {
 }
 
 /// `ECPrivateKey` as it was found.
-struct Fields<'a> {
+struct Found<'a> {
     scalar: &'a [u8],
     curve: Option<AnyRef<'a>>,
     public: Option<&'a [u8]>,
 }
 
-impl<'a> Fields<'a> {
+impl<'a> Found<'a> {
     fn from_der(der: &'a [u8]) -> der::Result<Self> {
-        let mut outer = SliceReader::new(der)?;
-        outer.sequence(|key| {
-            u8::decode(key)?;
-            let scalar = <&OctetStringRef>::decode(key)?.as_bytes();
-            let curve = ContextSpecific::<AnyRef<'_>>::decode_explicit(key, TagNumber(0))?;
-            let public =
-                key.context_specific::<BitStringRef<'_>>(TagNumber(1), TagMode::Explicit)?;
-            Ok(Self {
-                scalar,
-                curve: curve.map(|field| field.value),
-                public: public.map(|bits| bits.raw_bytes()),
-            })
-        })
+        let mut key = Fields::of_sequence(der)?;
+        key.number()?;
+        let scalar = key.octet_string()?;
+        let curve = match key.tagged(CONTEXT_0)? {
+            Some(curve) => Some(Fields::new(curve)?.any()?),
+            None => None,
+        };
+        let public = match key.tagged(CONTEXT_1)? {
+            Some(public) => Some(Fields::new(public)?.bit_string()?),
+            None => None,
+        };
+        Ok(Self { scalar, curve, public })
     }
 }
 
@@ -52,27 +51,27 @@ pub(super) fn read(
     outer_curve: Option<AnyRef<'_>>,
     outer_public: Option<&[u8]>,
 ) -> Result<EcKey, PemError> {
-    let fields = Fields::from_der(der).map_err(|_| PemError::Damaged(WHAT))?;
+    let found = Found::from_der(der).map_err(|_| PemError::Damaged(WHAT))?;
     let incomplete = |why| Err(mistaken::incomplete_ec(why));
-    let Some(curve) = fields.curve.or(outer_curve) else {
+    let Some(curve) = found.curve.or(outer_curve) else {
         return incomplete("it does not name its curve");
     };
-    let (kind, curve, size) = match curve.decode_as::<ObjectIdentifier>() {
+    let (kind, curve, size) = match oid(curve) {
         Ok(P256) => (KeyKind::P256, P256, 32),
         Ok(P384) => (KeyKind::P384, P384, 48),
         Ok(other) => return Err(mistaken::other_curve(other)),
         Err(_) => return incomplete("its curve is spelled out, not named"),
     };
     // The first byte tells the form of the point (SEC 1 section 2.3.3).
-    let public = match fields.public.or(outer_public) {
+    let public = match found.public.or(outer_public) {
         Some(point @ [4, ..]) if point.len() == 1 + 2 * size => point,
         Some([2 | 3, ..]) => return incomplete("the public key in it is compressed"),
         Some(_) => return Err(PemError::Damaged(WHAT)),
         None => return incomplete("the public key that belongs to it is missing"),
     };
     // Some programs leave out leading zeros, others have one too many.
-    let zeros = fields.scalar.iter().take_while(|byte| **byte == 0).count();
-    let scalar = &fields.scalar[zeros..];
+    let zeros = found.scalar.iter().take_while(|byte| **byte == 0).count();
+    let scalar = &found.scalar[zeros..];
     let missing = size.checked_sub(scalar.len()).ok_or(PemError::Damaged(WHAT))?;
     let scalar = tlv(OCTET_STRING, &[&[0; 48][..missing], scalar]);
     let public = tlv(CONTEXT_1, &[&tlv(BIT_STRING, &[&[0], public])]);

@@ -10,6 +10,7 @@ mod encrypted;
 mod mistaken;
 mod name;
 mod private_key;
+mod read;
 #[cfg(test)]
 pub(crate) mod test_keys;
 #[cfg(test)]

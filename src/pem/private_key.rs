@@ -4,11 +4,11 @@
 use super::block::{Block, blocks, text};
 use super::ec_key::EcKey;
 use super::encrypted::Encrypted;
+use super::read::{CONTEXT_0, CONTEXT_1_PRIMITIVE, Fields, whole_bytes};
 use super::write::{INTEGER, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, pem, tlv};
 use super::{PemError, certificate, ec_key, encrypted, mistaken};
 use crate::secret::Secret;
-use der::asn1::{AnyRef, BitStringRef, ContextSpecific, ObjectIdentifier, OctetStringRef, UintRef};
-use der::{Decode, Reader, SliceReader, TagNumber};
+use der::asn1::{AnyRef, ObjectIdentifier};
 use std::fmt;
 
 const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
@@ -175,46 +175,27 @@ struct Info<'a> {
 
 impl<'a> Info<'a> {
     fn from_der(der: &'a [u8]) -> der::Result<Self> {
-        let mut outer = SliceReader::new(der)?;
-        outer.sequence(|info| {
-            u8::decode(info)?;
-            let (algorithm, parameters) = info.sequence(|algorithm| {
-                let oid = ObjectIdentifier::decode(algorithm)?;
-                let parameters = Option::<AnyRef<'_>>::decode(algorithm)?;
-                Ok::<_, der::Error>((oid, parameters))
-            })?;
-            let key = <&OctetStringRef>::decode(info)?.as_bytes();
-            let mut public_key = None;
-            while !info.is_finished() {
-                // Attributes mean nothing here.
-                let field = info.tlv_bytes()?;
-                public_key = public_key.or_else(|| implicit_public_key(field));
-            }
-            Ok(Self { algorithm, parameters, key, public_key })
-        })
+        let mut info = Fields::of_sequence(der)?;
+        info.number()?;
+        let (algorithm, parameters) = info.algorithm()?;
+        let key = info.octet_string()?;
+        // Attributes mean nothing here.
+        info.tagged(CONTEXT_0)?;
+        let public_key = info.tagged(CONTEXT_1_PRIMITIVE)?.map(whole_bytes);
+        Ok(Self { algorithm, parameters, key, public_key })
     }
 }
 
-fn implicit_public_key(field: &[u8]) -> Option<&[u8]> {
-    let mut field = SliceReader::new(field).ok()?;
-    let key = ContextSpecific::<BitStringRef<'_>>::decode_implicit(&mut field, TagNumber(1));
-    Some(key.ok()??.value.raw_bytes())
-}
-
 fn rsa(pkcs1: &[u8]) -> Result<PrivateKey, PemError> {
-    let modulus = |key: &mut SliceReader<'_>| {
-        key.sequence(|key| {
-            u8::decode(key)?;
-            let bytes = UintRef::decode(key)?.as_bytes();
-            while !key.is_finished() {
-                key.tlv_bytes()?;
-            }
-            let spare = bytes.first().map_or(0, |byte| byte.leading_zeros() as usize);
-            Ok::<_, der::Error>(bytes.len() * 8 - spare)
-        })
+    let modulus = |pkcs1| {
+        let mut key = Fields::of_sequence(pkcs1)?;
+        key.number()?;
+        key.integer()
     };
-    let bits = SliceReader::new(pkcs1).and_then(|mut key| modulus(&mut key));
-    let bits = bits.map_err(|_| PemError::Damaged(WHAT))?;
+    let modulus: der::Result<&[u8]> = modulus(pkcs1);
+    let modulus = modulus.map_err(|_| PemError::Damaged(WHAT))?;
+    let spare = modulus.first().map_or(0, |byte| byte.leading_zeros() as usize);
+    let bits = modulus.len() * 8 - spare;
     if !(RSA_BITS..=RSA_BITS_MOST).contains(&bits) {
         return Err(mistaken::rsa_size(bits));
     }
@@ -224,8 +205,8 @@ fn rsa(pkcs1: &[u8]) -> Result<PrivateKey, PemError> {
 
 fn ed25519(key: &[u8]) -> Result<PrivateKey, PemError> {
     // RFC 8410 section 7: an OCTET STRING in the OCTET STRING.
-    let seed = <&OctetStringRef>::from_der(key).map_err(|_| PemError::Damaged(WHAT))?;
-    if seed.as_bytes().len() != 32 {
+    let seed = Fields::new(key).and_then(|mut key| key.octet_string());
+    if seed.map_err(|_| PemError::Damaged(WHAT))?.len() != 32 {
         return Err(PemError::Damaged(WHAT));
     }
     Ok(pkcs8(KeyKind::Ed25519, ED25519, &[], key))

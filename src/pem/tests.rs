@@ -173,7 +173,7 @@ fn what_other_programs_leave_out_of_ec_keys_does_not_matter() {
     let sec1 = |scalar: &[u8], rest: &[u8]| {
         tlv(SEQUENCE, &[&[INTEGER, 1, 1], &tlv(OCTET_STRING, &[scalar]), rest])
     };
-    let inside = tlv(write::CONTEXT_1, &[&bits]);
+    let inside = tlv(read::CONTEXT_1, &[&bits]);
     let named = tlv(0xa0, &[&curve]);
     let padded = [&[0; 2], scalar].concat();
     let usual = read(&sec1(&padded[1..], &[&named[..], &inside].concat())).unwrap();

@@ -27,4 +27,4 @@ pub use challenge::Challenge;
 pub use client::Client;
 pub use error_response::{ErrorResponse, Unavailable};
 pub use token::{TokenError, TokenSet};
-pub use web::{Answer, HeadersSource, Web, WebError};
+pub use web::{Answer, Web, WebError};

@@ -9,8 +9,8 @@ mod clients;
 
 use super::cache::Cache;
 use crate::http::{
-    AddressPolicy, ClientError, ClientSettings, Reach, cause, is_forbidden_address, is_loopback,
-    reach_of,
+    AddressPolicy, ClientError, ClientSettings, HeadersSource, Reach, cause, is_forbidden_address,
+    is_loopback, reach_of,
 };
 use crate::secret::Secret;
 pub use answer::Answer;
@@ -19,9 +19,8 @@ use clients::Clients;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
 use reqwest::{Body, Method, Request, Response};
 use std::net::IpAddr;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::time::timeout;
 use url::{Host, Url};
@@ -33,10 +32,6 @@ const MAX_REDIRECTS: usize = 3;
 /// How long the reach of the remote is believed: a laptop changes networks.
 const REMEMBERED: Duration = Duration::from_secs(30);
 const INSIDE: &str = "its address is inside this machine or network, and the MCP server is not";
-
-/// The headers that go along with every request to the remote, whatever its credential.
-pub type HeadersSource =
-    Arc<dyn Fn() -> Pin<Box<dyn Future<Output = HeaderMap> + Send>> + Send + Sync>;
 
 /// Asks authorization servers, and remotes for their metadata.
 pub struct Web {

@@ -50,7 +50,7 @@ impl ClientCertificate {
         self.asked.load(Ordering::Relaxed)
     }
 
-    /// A server does not go on without one that it accepts.
+    /// What to say of a server that does not go on without one that it accepts.
     pub(super) fn refused(&self, why: &'static str) -> TlsRefusal {
         match self.key {
             None => TlsRefusal::CertificateRequired,
@@ -70,10 +70,12 @@ fn pair(pem: &[u8]) -> Result<CertifiedKey, &'static str> {
     if certificates.is_empty() {
         return Err("there is no certificate in it");
     }
-    let mut key =
-        PrivateKeyDer::from_pem_slice(pem).map_err(|_| "there is no private key for it")?;
-    let signer = any_supported_type(&key);
-    key.zeroize();
+    let keys = PrivateKeyDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>();
+    let mut keys = keys.map_err(|_| "its private key is no PEM")?;
+    // The file of the certificate may hold another one before it.
+    let signer = keys.last().map(any_supported_type);
+    keys.zeroize();
+    let signer = signer.ok_or("there is no private key for it")?;
     let signer = signer.map_err(
         |_| "the private key is of no kind that TLS uses here (RSA, P-256, P-384, Ed25519)",
     )?;

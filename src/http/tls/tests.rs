@@ -163,6 +163,9 @@ async fn an_identity_of_no_use_is_named_and_read_again() {
         assert!(error.contains(why) && error.contains("CN=alice"), "{error}");
         assert!(!error.contains("PRIVATE KEY"), "{error}");
     }
+    let (both, own) = (&other[key_at(&other)..], &whole[key_at(&whole)..]);
+    let (client, _file) = client(&authority, Some(format!("{certificate}{both}{own}")));
+    assert!(client.get().await.is_ok(), "the last key counts");
     let pem = Arc::new(std::sync::Mutex::new(String::new()));
     let now = pem.clone();
     let source: TlsSource = Arc::new(move || {

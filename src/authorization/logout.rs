@@ -56,6 +56,7 @@ impl Authorization {
 
     fn forget_the_rest(&self) -> Result<(), VaultError> {
         let (url, account) = (self.remote.url().to_string(), self.remote.account().to_owned());
+        self.vault.remove(&RecordKey::Minted { url: url.clone(), account: account.clone() })?;
         self.vault.remove(&RecordKey::LastSeen { url, account }).map(|_| ())
     }
 
@@ -70,7 +71,8 @@ impl Authorization {
             (&record.access_token, TokenKind::AccessToken),
         ] {
             let Some(token) = token else { continue };
-            let revoked = revoke(&self.tokens.web, endpoint, &record.client, token, kind).await;
+            let client = record.client.at(&record.issuer, self.tokens.now);
+            let revoked = revoke(&self.tokens.web, endpoint, client, token, kind).await;
             outcome = outcome.and(revoked);
         }
         match outcome {

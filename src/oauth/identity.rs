@@ -1,6 +1,7 @@
 //! Who signed in, to be shown: from an ID token, from the userinfo endpoint (OpenID Connect
 //! Core section 5.3), or by introspection (RFC 7662). Decides nothing.
 
+use super::asking::Asking;
 use super::client::Client;
 use super::encoding::{Encoded, Encoder, nowhere, spoken};
 use super::response::{Members, body};
@@ -9,8 +10,6 @@ use crate::secret::Secret;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use oauth2::{AccessToken, IntrospectionUrl};
-use reqwest::Method;
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use zeroize::Zeroizing;
 
 /// Longest name that is kept, in characters.
@@ -56,7 +55,7 @@ impl Claims {
 pub async fn identify(
     web: &Web,
     endpoints: IdentityEndpoints<'_>,
-    client: &Client,
+    client: Asking<'_>,
     access_token: &Secret<String>,
     id_token: Option<&Secret<String>>,
 ) -> Option<String> {
@@ -65,7 +64,7 @@ pub async fn identify(
         return own.shown();
     }
     if let Some(endpoint) = endpoints.userinfo {
-        let claims = userinfo(web, endpoint, access_token, own.subject.as_deref()).await;
+        let claims = userinfo(web, endpoint, client, access_token, own.subject.as_deref()).await;
         if let Some(shown) = claims.and_then(|claims| claims.shown()) {
             return Some(shown);
         }
@@ -92,11 +91,11 @@ pub fn id_token_claims(id_token: &Secret<String>) -> Option<Claims> {
 pub async fn userinfo(
     web: &Web,
     userinfo_endpoint: &str,
+    client: Asking<'_>,
     access_token: &Secret<String>,
     subject: Option<&str>,
 ) -> Option<Claims> {
-    let headers = bearer(access_token)?;
-    let answer = web.request(Method::GET, userinfo_endpoint, headers, None).await.ok()?;
+    let answer = client.get(web, userinfo_endpoint, access_token).await.ok()?;
     let text = body(&answer);
     let members = Members::json(&text);
     if answer.status != 200 || members.is_empty() {
@@ -112,25 +111,17 @@ pub async fn userinfo(
 pub async fn introspect(
     web: &Web,
     introspection_endpoint: &str,
-    client: &Client,
+    client: Asking<'_>,
     access_token: &Secret<String>,
 ) -> Option<Claims> {
-    let request = introspection_request(client, access_token).ok()?;
-    let answer = request.post(web, introspection_endpoint).await.ok()?;
+    let request = introspection_request(client.client, access_token).ok()?;
+    let answer = client.ask(web, introspection_endpoint, &request).await.ok()?;
     let text = body(&answer);
     let members = Members::json(&text);
     if answer.status != 200 || members.is_empty() || members.denies("active") {
         return None;
     }
     Some(Claims { scope: members.words("scope"), ..Claims::read(&members) })
-}
-
-/// The header that carries an access token to the authorization server itself.
-pub(super) fn bearer(token: &Secret<String>) -> Option<HeaderMap> {
-    let header = Zeroizing::new(format!("Bearer {}", token.expose()));
-    let mut header = HeaderValue::from_str(&header).ok()?;
-    header.set_sensitive(true);
-    Some(HeaderMap::from_iter([(AUTHORIZATION, header)]))
 }
 
 fn introspection_request(client: &Client, token: &Secret<String>) -> Result<Encoded, WebError> {

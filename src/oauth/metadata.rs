@@ -5,6 +5,7 @@
 //! Strings are kept byte for byte. Members that are absent, null or of another type than the
 //! specification's count as absent; only those that identify the server must be there.
 
+use super::client::AuthMethod;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
@@ -19,6 +20,11 @@ pub struct ProtectedResource {
     pub scopes_supported: Option<Vec<String>>,
     #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
     pub resource_name: Option<String>,
+    /// RFC 9449 section 5.1.
+    #[serde(default, deserialize_with = "lenient")]
+    pub dpop_bound_access_tokens_required: bool,
+    #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    pub dpop_signing_alg_values_supported: Option<Vec<String>>,
 }
 
 /// Authorization server metadata. All text is the server's and not cleaned.
@@ -45,6 +51,17 @@ pub struct AuthorizationServer {
     pub grant_types_supported: Option<Vec<String>>,
     #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
     pub token_endpoint_auth_methods_supported: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    pub token_endpoint_auth_signing_alg_values_supported: Option<Vec<String>>,
+    /// RFC 9449 section 5.1; absent: no DPoP.
+    #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    pub dpop_signing_alg_values_supported: Option<Vec<String>>,
+    /// RFC 8705 section 5.
+    #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    pub mtls_endpoint_aliases: Option<MtlsEndpointAliases>,
+    /// Identity Assertion JWT Authorization Grant, section 7.
+    #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    pub authorization_grant_profiles_supported: Option<Vec<String>>,
     /// Absent: no PKCE (RFC 8414 section 2).
     #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
     pub code_challenge_methods_supported: Option<Vec<String>>,
@@ -53,6 +70,13 @@ pub struct AuthorizationServer {
     pub authorization_response_iss_parameter_supported: bool,
     #[serde(default, deserialize_with = "lenient")]
     pub client_id_metadata_document_supported: bool,
+}
+
+/// Where a client shows its certificate (RFC 8705 section 5). Not cleaned.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MtlsEndpointAliases {
+    #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    pub token_endpoint: Option<String>,
 }
 
 impl ProtectedResource {
@@ -74,6 +98,25 @@ impl AuthorizationServer {
             .as_ref()
             .is_some_and(|methods| methods.iter().any(|method| method == "S256"))
     }
+
+    /// Whether proofs of possession with ES256 are understood (RFC 9449 section 5.1).
+    pub fn offers_dpop(&self) -> bool {
+        lists_es256(self.dpop_signing_alg_values_supported.as_deref())
+    }
+
+    /// The token endpoint for a client that authenticates so: with `tls_client_auth` the alias,
+    /// if there is one.
+    pub fn token_endpoint_for(&self, method: AuthMethod) -> Option<&str> {
+        let aliases = self.mtls_endpoint_aliases.as_ref();
+        let alias = aliases.filter(|_| method == AuthMethod::TlsClientAuth);
+        alias
+            .and_then(|aliases| aliases.token_endpoint.as_deref())
+            .or(self.token_endpoint.as_deref())
+    }
+}
+
+fn lists_es256(algorithms: Option<&[String]>) -> bool {
+    algorithms.is_some_and(|all| all.iter().any(|one| one == "ES256"))
 }
 
 fn lenient<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(
@@ -95,75 +138,4 @@ fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Er
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn strings_are_kept_as_published() {
-        let body = br#"{"resource":"HTTPS://Example.com:443/a/../%7e","authorization_servers":["https://AS.example"],"extra":{"a":[1e400]}}"#;
-        let found = ProtectedResource::parse(body).unwrap();
-        assert_eq!(found.resource, "HTTPS://Example.com:443/a/../%7e");
-        assert_eq!(found.authorization_servers, ["https://AS.example"]);
-        assert_eq!(found.scopes_supported, None);
-    }
-
-    #[test]
-    fn null_and_strange_members_count_as_absent() {
-        let body = br#"{"issuer":"https://h","token_endpoint":null,"registration_endpoint":7,"scopes_supported":"a b","code_challenge_methods_supported":["S256",null],"authorization_response_iss_parameter_supported":null}"#;
-        let found = AuthorizationServer::parse(body).unwrap();
-        assert_eq!(found, AuthorizationServer { issuer: "https://h".into(), ..Default::default() });
-        let body = br#"{"resource":"https://h","authorization_servers":["https://a",null,5]}"#;
-        let found = ProtectedResource::parse(body).unwrap();
-        assert_eq!(found.authorization_servers, ["https://a"]);
-    }
-
-    #[test]
-    fn what_identifies_the_server_must_stand_there_once_and_as_a_string() {
-        for body in [
-            "{}",
-            "[]",
-            "null",
-            "<html>",
-            r#"{"issuer":null}"#,
-            r#"{"issuer":5}"#,
-            r#"{"issuer":"https://a","issuer":"https://b"}"#,
-            "{\"issuer\":\"https://a\"",
-        ] {
-            assert_eq!(AuthorizationServer::parse(body.as_bytes()), None, "{body}");
-        }
-        assert_eq!(ProtectedResource::parse(br#"{"resource":["https://h"]}"#), None);
-        let deep = format!("{{\"issuer\":\"a\",\"x\":{}", "[".repeat(100_000));
-        assert_eq!(AuthorizationServer::parse(deep.as_bytes()), None);
-    }
-
-    #[test]
-    fn a_document_survives_being_kept() {
-        let server = AuthorizationServer {
-            issuer: "https://h/".into(),
-            token_endpoint: Some("https://h/t".into()),
-            code_challenge_methods_supported: Some(vec!["S256".into()]),
-            authorization_response_iss_parameter_supported: true,
-            ..Default::default()
-        };
-        let kept = serde_json::to_vec(&server).unwrap();
-        assert_eq!(AuthorizationServer::parse(&kept), Some(server.clone()));
-        assert!(server.offers_s256());
-    }
-
-    #[test]
-    fn pkce_counts_only_where_s256_is_listed() {
-        for (methods, offered) in [
-            (Some(vec!["plain", "S256"]), true),
-            (Some(vec!["plain"]), false),
-            (Some(vec![]), false),
-            (None, false),
-        ] {
-            let listed = methods.map(|all| all.into_iter().map(str::to_owned).collect());
-            let server = AuthorizationServer {
-                code_challenge_methods_supported: listed,
-                ..Default::default()
-            };
-            assert_eq!(server.offers_s256(), offered);
-        }
-    }
-}
+mod tests;

@@ -118,6 +118,8 @@ impl Desk {
             refused: false,
             plan_secret: None,
             plan: errand.kept_plan,
+            bound: set.token_type == "DPoP",
+            along: errand.along,
         }
     }
 
@@ -130,7 +132,7 @@ impl Desk {
         let asking = identify(
             &self.settings.web,
             endpoints,
-            &record.client,
+            record.client.at(&record.issuer, self.settings.now),
             access,
             record.id_token.as_ref(),
         );

@@ -12,9 +12,6 @@ pub use readable::{cause, readable, speaks_of_client_certificate};
 pub(crate) use tls::scripted;
 pub use tls::{Tls, TlsRefusal, TlsSource, ready_tls};
 
-use reqwest::header::HeaderMap;
-use std::pin::Pin;
-use std::sync::Arc;
 use std::time::Duration;
 use url::{Host, Url};
 
@@ -36,10 +33,6 @@ pub struct ClientSettings {
     /// Which addresses names may have; none is refused to the remote itself.
     pub addresses: Option<AddressPolicy>,
 }
-
-/// The headers that go along with every request to the remote, whatever its credential.
-pub type HeadersSource =
-    Arc<dyn Fn() -> Pin<Box<dyn Future<Output = HeaderMap> + Send>> + Send + Sync>;
 
 /// Why no client could be built.
 #[derive(Debug, Clone, thiserror::Error)]

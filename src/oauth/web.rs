@@ -9,7 +9,7 @@ mod clients;
 
 use super::cache::Cache;
 use crate::http::{
-    AddressPolicy, ClientError, ClientSettings, HeadersSource, Reach, cause, is_forbidden_address,
+    AddressPolicy, ClientError, ClientSettings, Reach, cause, is_forbidden_address,
     is_loopback, reach_of,
 };
 use crate::secret::Secret;
@@ -20,7 +20,8 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValu
 use reqwest::{Body, Method, Request, Response};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::time::timeout;
 use url::{Host, Url};
@@ -32,6 +33,10 @@ const MAX_REDIRECTS: usize = 3;
 /// How long the reach of the remote is believed: a laptop changes networks.
 const REMEMBERED: Duration = Duration::from_secs(30);
 const INSIDE: &str = "its address is inside this machine or network, and the MCP server is not";
+
+/// The headers that go along with every request to the remote, whatever its credential.
+pub type HeadersSource =
+    Arc<dyn Fn() -> Pin<Box<dyn Future<Output = HeaderMap> + Send>> + Send + Sync>;
 
 /// Asks authorization servers, and remotes for their metadata.
 pub struct Web {

@@ -1,7 +1,6 @@
 use super::*;
 use crate::http::scripted::{Authority, TlsSite, Wants};
 use crate::http::{Tls, ready_tls};
-use std::sync::Arc;
 
 /// A remote and another server of the same authority, which ask for a certificate if
 /// there is one, and what asks them.

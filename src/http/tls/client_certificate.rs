@@ -2,6 +2,7 @@
 
 use super::{Tls, TlsRefusal};
 use crate::http::ClientError;
+use crate::pem;
 use rustls::client::ResolvesClientCert;
 use rustls::crypto::ring::sign::any_supported_type;
 use rustls::pki_types::pem::PemObject;
@@ -27,17 +28,21 @@ impl ClientCertificate {
     /// # Errors
     /// `Identity` if certificate and key are no pair that can be used.
     pub(super) fn read(tls: &Tls) -> Result<Self, ClientError> {
-        let unusable = |why: &str| ClientError::Identity {
-            what: tls.shown.as_ref().map_or("the client certificate".into(), |shown| {
-                format!("the client certificate {shown}")
-            }),
-            why: why.into(),
+        let subject = || {
+            let certificate = pem::certificate(tls.identity.as_ref()?.expose()).ok()?;
+            Some(certificate.subject).filter(|subject| !subject.is_empty())
+        };
+        let shown = tls.shown.clone().or_else(subject);
+        let unusable = |why: &str| {
+            let named = shown.as_ref().map(|shown| format!(" {shown}")).unwrap_or_default();
+            let what = format!("the client certificate{named}");
+            ClientError::Identity { what, why: why.into() }
         };
         let key = match &tls.identity {
             None => None,
             Some(pem) => Some(Arc::new(pair(pem.expose()).map_err(unusable)?)),
         };
-        Ok(Self { key, shown: tls.shown.clone(), asked: AtomicBool::new(false) })
+        Ok(Self { key, shown, asked: AtomicBool::new(false) })
     }
 
     /// There is one.

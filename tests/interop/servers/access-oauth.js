@@ -58,6 +58,7 @@ export async function startOAuthBehind(edge, { elsewhere = false, tokenSeconds =
     ttl: { AccessToken: tokenSeconds, Session: 600, Interaction: 600, Grant: 600, RefreshToken: 600, IdToken: 600 },
     features: {
       registration: { enabled: true },
+      dPoP: { enabled: false }, // the MCP server takes bearer tokens
       resourceIndicators: {
         enabled: true,
         useGrantedResource: () => false,

@@ -101,8 +101,10 @@ export async function isRefused(t, url, { args = [], env = {}, secrets = NOTHING
   return refusal;
 }
 
-/** What `keyferry list` shows, for people and as JSON; neither holds a secret. */
+/** What `keyferry list` shows, for people and as JSON; neither it nor the vault's directory holds a secret. */
 export async function listed(where, secrets = NOTHING) {
+  const kept = readdirSync(join(where, 'keyferry'), { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+  for (const { parentPath, path, name } of kept) holdsNone(secrets(), readFileSync(join(parentPath ?? path, name), 'latin1'), name);
   const [people, machines] = await Promise.all([keyferry(where, ['list']), keyferry(where, ['list', '--json'])]);
   assert.equal(people.code, 0, people.stderr);
   assert.equal(machines.code, 0, machines.stderr);

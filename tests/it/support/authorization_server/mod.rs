@@ -23,6 +23,7 @@ pub(crate) use script::{Changes, Consent, Failure, Form, Iss, Published, Registr
 pub(crate) use script::{Script, Shape};
 pub(crate) use state::Client;
 
+use crate::support::dpop::Proofs;
 use crate::support::http::{Request, Wire};
 use crate::support::legacy::{Legacy, Sessions};
 use crate::support::mcp_server::{Handler, Port, Server};
@@ -43,6 +44,7 @@ struct Provider {
     state: Mutex<State>,
     /// What replaces the scripted answer, by path.
     on: Mutex<HashMap<String, Arc<Handler>>>,
+    proofs: Proofs,
 }
 
 impl AuthorizationServer {
@@ -228,6 +230,11 @@ impl AuthorizationServer {
         self.provider.state().good(token).is_some()
     }
 
+    /// Every proof of possession that was shown, here and to the remotes.
+    pub(crate) fn proofs(&self) -> &Proofs {
+        &self.provider.proofs
+    }
+
     /// Every code, verifier, token and secret so far.
     pub(crate) fn secrets(&self) -> Vec<String> {
         let mut secrets = self.provider.state().secrets.clone();
@@ -242,8 +249,8 @@ impl Provider {
     fn new(origin: String, change: impl FnOnce(&mut Script)) -> Self {
         let mut script = Script::default();
         change(&mut script);
-        let (state, on) = Default::default();
-        Self { origin, script: Mutex::new(script), state, on }
+        let (state, on, proofs) = Default::default();
+        Self { origin, script: Mutex::new(script), state, on, proofs }
     }
 
     fn script(&self) -> MutexGuard<'_, Script> {

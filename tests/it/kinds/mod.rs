@@ -1,6 +1,13 @@
 //! Every kind of credential: taught by `login`, or by the flags of `run` alone.
 
+mod by_hand;
+mod client_credentials;
+mod cloudflare_access;
+mod command;
+mod dpop;
+mod enterprise;
 mod jwt;
+mod jwt_bearer;
 mod password;
 
 use crate::support::bridge::{Bridge, Launch, initialize_params};

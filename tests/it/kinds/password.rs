@@ -324,7 +324,9 @@ fn a_redirect_of_the_endpoint_is_not_followed() {
 fn an_endpoint_that_is_not_there_or_says_nothing_is_told_within_ten_seconds() {
     let port = Port::reserve();
     let nowhere = port.origin();
-    let silent = Server::start(|_, wire| drop(wire.client_closes_within(PATIENCE)));
+    let silent = Server::start(|_, wire| {
+        let _ = wire.client_closes_within(PATIENCE);
+    });
     let silent = format!("http://{}", silent.address());
     for origin in [&nowhere, &silent] {
         let home = Arc::new(Home::new("plaintext"));

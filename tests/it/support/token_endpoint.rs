@@ -101,8 +101,11 @@ impl TokenEndpoint {
 
     /// A remote that takes these tokens and names this server in its metadata (RFC 9728).
     pub(crate) fn remote(&self) -> Server {
+        self.remote_at(Port::reserve())
+    }
+
+    pub(crate) fn remote_at(&self, port: Port) -> Server {
         const PLACE: &str = "/.well-known/oauth-protected-resource/mcp";
-        let port = Port::reserve();
         let origin = port.origin();
         let document = json!({
             "resource": format!("{origin}/mcp"),

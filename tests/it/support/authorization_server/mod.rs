@@ -92,14 +92,24 @@ impl AuthorizationServer {
         port: Port,
         inner: impl Fn(&Request, Wire) + Send + Sync + 'static,
     ) -> Server {
-        let guard = Guard::new(self.provider.clone(), port.origin());
-        port.serve(move |request, wire| {
+        let guarded = self.guarding(port.origin(), inner);
+        port.serve(guarded)
+    }
+
+    /// The same without a port, for a remote that stands behind something else.
+    pub(crate) fn guarding(
+        &self,
+        origin: String,
+        inner: impl Fn(&Request, Wire) + Send + Sync + 'static,
+    ) -> impl Fn(&Request, Wire) + Send + Sync + 'static {
+        let guard = Guard::new(self.provider.clone(), origin);
+        move |request, wire| {
             if guard.knows(request) {
                 guard.answer(request, wire, &inner);
             } else {
                 wire.status(404);
             }
-        })
+        }
     }
 
     /// A legacy server with sessions behind this server's tokens.

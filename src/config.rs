@@ -10,7 +10,7 @@ use crate::authorization::{Kind, Plan, Remote, RemoteError};
 use crate::cli::{CredentialArgs, LogArgs, NetworkArgs, RemoteArgs, WithArg};
 use crate::credential::api_key::Placement;
 use crate::failure::{Exit, Failure};
-use crate::http::{ClientSettings, is_loopback};
+use crate::http::{ClientSettings, Tls, is_loopback, ready_tls};
 use crate::secret::{Redactor, Secret};
 use crate::vault::{KeySource, PassphraseFrom, Settings as VaultSettings};
 use directories::{BaseDirs, ProjectDirs};
@@ -203,7 +203,7 @@ pub fn client(args: &NetworkArgs, remote: &Remote) -> ClientSettings {
     ClientSettings {
         tls: remote.url().scheme() == "https",
         loopback: is_loopback(remote.url()),
-        ca_cert: args.ca_cert.clone(),
+        tls_source: Some(ready_tls(Tls { ca_cert: args.ca_cert.clone(), ..Tls::default() })),
         connect_timeout: Duration::from_secs_f64(args.connect_timeout),
         body_timeout: positive(args.body_timeout),
         ipv4_only: args.ipv4,

@@ -2,28 +2,32 @@
 
 mod addresses;
 mod readable;
+mod tls;
 
 pub use addresses::{AddressPolicy, ForbiddenAddress, Reach, is_forbidden_address, reach_of};
-pub use readable::{cause, readable};
+pub use readable::{cause, readable, speaks_of_client_certificate};
+#[cfg(test)]
+pub(crate) use tls::scripted;
+pub use tls::{Tls, TlsRefusal, TlsSource, ready_tls};
 
 use reqwest::redirect::Policy;
-use reqwest::{Certificate, Client, ClientBuilder};
+use reqwest::{Client, ClientBuilder};
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use tls::ClientCertificate;
 use tokio::sync::{OnceCell, oneshot};
 use url::{Host, Url};
 
 /// What the client must do, from flags.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct ClientSettings {
     /// The scheme of the remote is https.
     pub tls: bool,
     /// The remote is this machine: no proxy is asked.
     pub loopback: bool,
-    /// PEM file with further roots to trust.
-    pub ca_cert: Option<PathBuf>,
+    /// The client certificate and further roots to trust; none but the system's without it.
+    pub tls_source: Option<TlsSource>,
     pub connect_timeout: Duration,
     /// Longest silence between two pieces of a body; none by default.
     pub body_timeout: Option<Duration>,
@@ -39,6 +43,9 @@ pub struct ClientSettings {
 pub enum ClientError {
     #[error("cannot read the CA certificate {path}: {why}")]
     CaCert { path: String, why: String },
+    /// `what` is the client certificate or its key.
+    #[error("cannot use {what}: {why}")]
+    Identity { what: String, why: String },
     #[error("cannot set up TLS: {0}")]
     Tls(String),
 }
@@ -47,7 +54,13 @@ pub enum ClientError {
 /// reading a system's CA files takes milliseconds that the first message need not wait for.
 pub struct ClientCell {
     settings: ClientSettings,
-    cell: OnceCell<Client>,
+    cell: OnceCell<Built>,
+}
+
+struct Built {
+    client: Client,
+    /// None without TLS.
+    certificate: Option<Arc<ClientCertificate>>,
 }
 
 impl ClientCell {
@@ -68,19 +81,45 @@ impl ClientCell {
     /// The client; all callers share one.
     ///
     /// # Errors
-    /// [`ClientError`] if the CA file is unusable or TLS cannot be set up; asked again, it
+    /// [`ClientError`] if a file is unusable or TLS cannot be set up; asked again, it
     /// tries again.
     pub async fn get(&self) -> Result<&Client, ClientError> {
-        self.cell.get_or_try_init(|| self.build()).await
+        self.cell.get_or_try_init(|| self.build()).await.map(|built| &built.client)
     }
 
-    async fn build(&self) -> Result<Client, ClientError> {
+    /// Whether the client, which has been built, shows a certificate to servers that ask.
+    pub fn has_certificate(&self) -> bool {
+        self.certificate().is_some_and(ClientCertificate::exists)
+    }
+
+    /// Who refused whom in TLS, if that is why a request of the client failed: then the
+    /// request was not read.
+    pub fn refusal(&self, error: &reqwest::Error) -> Option<TlsRefusal> {
+        tls::what_tls_says(error, self.certificate()?)
+    }
+
+    /// For a failed request to a server that has never answered: what may be behind it, as the
+    /// server asked for a client certificate and then closed the connection.
+    pub fn suspicion(&self, error: &reqwest::Error) -> Option<TlsRefusal> {
+        let closed = !error.is_connect() || tls::was_closed(error);
+        self.certificate()?.suspicion().filter(|_| closed)
+    }
+
+    fn certificate(&self) -> Option<&ClientCertificate> {
+        self.cell.get()?.certificate.as_deref()
+    }
+
+    async fn build(&self) -> Result<Built, ClientError> {
         if !self.settings.tls {
-            return build(&self.settings);
+            return build(&self.settings, None);
         }
+        let tls = match &self.settings.tls_source {
+            Some(source) => source().await?,
+            None => Tls::default(),
+        };
         let (sender, receiver) = oneshot::channel();
         let settings = self.settings.clone();
-        std::thread::spawn(move || sender.send(build(&settings)));
+        std::thread::spawn(move || sender.send(build(&settings, Some(&tls))));
         receiver.await.unwrap_or_else(|_| Err(ClientError::Tls("the set-up stopped".into())))
     }
 }
@@ -96,25 +135,17 @@ pub fn is_loopback(url: &Url) -> bool {
     }
 }
 
-fn build(settings: &ClientSettings) -> Result<Client, ClientError> {
+fn build(settings: &ClientSettings, tls: Option<&Tls>) -> Result<Built, ClientError> {
     // Fails only if a provider is installed already, which is then the same one.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let extra = extra_roots(settings)?;
-    if !settings.tls {
+    let Some(tls) = tls else {
         // Plain http to loopback is on the fast path and needs no roots.
-        return base(settings).tls_certs_only([]).build().map_err(tls_error);
-    }
-    let system = base(settings).tls_certs_merge(extra.clone());
-    match system.build() {
-        Ok(client) => Ok(client),
-        Err(error) => {
-            tracing::warn!(
-                reason = %tls_error(error),
-                "the system's trust store is of no use here; the bundled roots are used instead"
-            );
-            base(settings).tls_certs_only(bundled_roots().chain(extra)).build().map_err(tls_error)
-        }
-    }
+        let client = base(settings).tls_certs_only([]).build().map_err(tls_error)?;
+        return Ok(Built { client, certificate: None });
+    };
+    let (config, certificate) = tls::configuration(tls)?;
+    let client = base(settings).tls_backend_preconfigured(config).build().map_err(tls_error)?;
+    Ok(Built { client, certificate: Some(certificate) })
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one place a client is built")]
@@ -146,23 +177,6 @@ fn base(settings: &ClientSettings) -> ClientBuilder {
     builder
 }
 
-fn extra_roots(settings: &ClientSettings) -> Result<Vec<Certificate>, ClientError> {
-    let Some(path) = &settings.ca_cert else { return Ok(Vec::new()) };
-    let unusable = |why: String| ClientError::CaCert { path: path.display().to_string(), why };
-    let pem = std::fs::read(path).map_err(|error| unusable(error.to_string()))?;
-    let roots = Certificate::from_pem_bundle(&pem).map_err(|error| unusable(error.to_string()))?;
-    if roots.is_empty() {
-        return Err(unusable("it holds no PEM certificate".into()));
-    }
-    Ok(roots)
-}
-
-fn bundled_roots() -> impl Iterator<Item = Certificate> {
-    webpki_root_certs::TLS_SERVER_ROOT_CERTS
-        .iter()
-        .filter_map(|der| Certificate::from_der(der).ok())
-}
-
 fn tls_error(error: reqwest::Error) -> ClientError {
     let source = std::error::Error::source(&error).map(ToString::to_string);
     ClientError::Tls(source.unwrap_or_else(|| error.to_string()))
@@ -186,22 +200,6 @@ mod tests {
         }
     }
 
-    #[test]
-    fn the_bundled_roots_make_a_client() {
-        let settings = ClientSettings {
-            tls: true,
-            loopback: false,
-            ca_cert: None,
-            connect_timeout: Duration::from_secs(1),
-            body_timeout: None,
-            ipv4_only: false,
-            cookies: true,
-            addresses: None,
-        };
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        assert!(base(&settings).tls_certs_only(bundled_roots()).build().is_ok());
-    }
-
     #[tokio::test]
     async fn a_name_with_forbidden_addresses_is_not_connected_to() {
         let policy = AddressPolicy::default();
@@ -209,7 +207,7 @@ mod tests {
         let client = ClientCell::new(ClientSettings {
             tls: false,
             loopback: true,
-            ca_cert: None,
+            tls_source: None,
             connect_timeout: Duration::from_secs(1),
             body_timeout: None,
             ipv4_only: false,

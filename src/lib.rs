@@ -18,6 +18,7 @@
 //! - [`credential`]: keys and header templates. [`vault`]: sealed records and the key that
 //!   opens them; knows no HTTP.
 //! - [`jsonrpc`]: one line <-> one raw message. [`http`]: the one place a client is built.
+//!   [`jws`]: signed tokens. [`pem`]: private keys and certificates as files hold them.
 //!   [`secret`]: values that are never shown.
 //!
 //! # The way of a message
@@ -48,8 +49,10 @@ pub mod credential;
 pub mod failure;
 pub mod http;
 pub mod jsonrpc;
+pub mod jws;
 pub mod logging;
 pub mod oauth;
+pub mod pem;
 pub mod secret;
 pub mod transport;
 pub mod vault;

@@ -70,7 +70,8 @@ impl Authorization {
             (&record.access_token, TokenKind::AccessToken),
         ] {
             let Some(token) = token else { continue };
-            let revoked = revoke(&self.tokens.web, endpoint, &record.client, token, kind).await;
+            let client = record.client.at(&record.issuer, self.tokens.now);
+            let revoked = revoke(&self.tokens.web, endpoint, client, token, kind).await;
             outcome = outcome.and(revoked);
         }
         match outcome {

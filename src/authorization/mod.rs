@@ -158,7 +158,7 @@ impl Authorization {
         sent: &Credential,
         refusal: Refusal<'_>,
     ) -> Result<Arc<Credential>, AuthorizationError> {
-        let challenge = Challenge::bearer(refusal.headers.get_all(WWW_AUTHENTICATE));
+        let challenge = Challenge::read(refusal.headers.get_all(WWW_AUTHENTICATE));
         if let Some(address) = refusal.address {
             self.tokens.web.met_remote_at(address);
         }

@@ -1,7 +1,7 @@
 //! What goes wrong between here and the remote, as JSON-RPC errors a person can act on.
 
 use super::Bridge;
-use crate::authorization::{AuthorizationError, Credential, Need, Refusal};
+use crate::authorization::{AuthorizationError, Credential, Need, Origin, Refusal};
 use crate::jsonrpc::{BridgeError, Kind, Message};
 use crate::transport::{Lost, Reply, SendFailure};
 use bytes::Bytes;
@@ -15,6 +15,8 @@ pub(super) const TIMED_OUT: i32 = -31005;
 pub(super) const TOO_LARGE: i32 = -31006;
 pub(super) const NOT_ALLOWED: i32 = -31007;
 pub(super) const VAULT: i32 = -31008;
+
+const LOOK: &str = "the call may have been executed; look before you repeat it";
 
 /// An error for the client, or the remote's own error to pass on.
 #[derive(Debug, Clone)]
@@ -79,15 +81,23 @@ impl Bridge {
         let remote = self.authorization.remote();
         let why = self.clean(&failure.to_string());
         match failure {
-            SendFailure::Unreachable(_) | SendFailure::Client(_) => {
+            failure if failure.is_about_client_certificate() => {
+                BridgeError::new(SIGN_IN_NEEDED, format!("cannot connect to {remote}: {why}"))
+                    .with_hint(self.login_with_certificate())
+            }
+            SendFailure::Unreachable(_) | SendFailure::Client(_) | SendFailure::Tls(_) => {
                 BridgeError::new(UNREACHABLE, format!("cannot reach {remote}: {why}"))
                     .with_hint(failure.advice())
             }
-            SendFailure::Broken(_) => BridgeError::new(
-                CLOSED,
-                format!("{remote} closed the connection before it answered: {why}"),
-            )
-            .with_hint("the call may have been executed; look before you repeat it"),
+            SendFailure::Broken { suspicion, .. } => {
+                let mut hint = LOOK.to_owned();
+                if suspicion.is_some() {
+                    let login = self.login_with_certificate();
+                    hint.push_str(&format!("; if it is the certificate: {login}"));
+                }
+                let message = format!("{remote} closed the connection before it answered: {why}");
+                BridgeError::new(CLOSED, message).with_hint(hint)
+            }
             SendFailure::TimedOut(_) => BridgeError::new(TIMED_OUT, format!("{remote} gave {why}")),
             SendFailure::Redirected { status, .. } => {
                 let mut error = BridgeError::new(REFUSED, format!("{remote} did not answer: {why}"))
@@ -112,7 +122,7 @@ impl Bridge {
                     self.clean(why)
                 ),
             )
-            .with_hint("the call may have been executed; look before you repeat it"),
+            .with_hint(LOOK),
             Lost::TooLong => BridgeError::new(
                 TOO_LARGE,
                 format!("the answer of {remote} is larger than --max-message"),
@@ -125,7 +135,7 @@ impl Bridge {
     pub(super) fn unanswered(&self) -> BridgeError {
         let remote = self.authorization.remote();
         BridgeError::new(CLOSED, format!("{remote} ended its reply without an answer"))
-            .with_hint("the call may have been executed; look before you repeat it")
+            .with_hint(LOOK)
     }
 
     /// A response of some status that is no answer.
@@ -136,7 +146,22 @@ impl Bridge {
         let mut error =
             BridgeError::new(REFUSED, format!("{remote} {what} (HTTP status {status}){said}"));
         error.http_status = Some(status);
+        if Reply::is_about_client_certificate(status, body) {
+            error.hint = Some(self.login_with_certificate());
+        }
         error
+    }
+
+    /// The command that teaches a client certificate, beside what is known already.
+    fn login_with_certificate(&self) -> String {
+        let origin = self.authorization.known().map_or(Origin::Nothing, |one| one.origin);
+        let with = match origin {
+            Origin::Nothing | Origin::Flags => Some("none"),
+            Origin::Record => Some("api-key"),
+            Origin::Token => None,
+        };
+        let login = self.authorization.remote().login_command(with);
+        format!("{login} --client-cert PEM --client-key PEM")
     }
 
     /// The remote answered 401 or 403: a new credential to try, or what to tell the client.

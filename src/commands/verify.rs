@@ -167,6 +167,9 @@ impl Probe<'_> {
             let message = format!("cannot verify the credential at {remote}: {why}");
             match failure {
                 SendFailure::Redirected { .. } => self.wrong_credential(message),
+                failure if failure.is_about_client_certificate() => {
+                    Failure::new(Exit::SignInNeeded, message).hint(failure.advice())
+                }
                 _ => Failure::new(Exit::Network, message)
                     .hint(failure.advice())
                     .hint("to store it without asking the remote: --no-verify"),
@@ -271,6 +274,10 @@ impl Probe<'_> {
             "{remote} does not answer as an MCP server (HTTP status {status}){}",
             self.said(body)
         );
+        if Reply::is_about_client_certificate(status, body) {
+            let hint = "name a client certificate: --client-cert PEM --client-key PEM";
+            return Failure::new(Exit::SignInNeeded, message).hint(hint);
+        }
         Failure::new(Exit::Network, message)
             .hint("check the URL; to store it without asking: --no-verify")
     }
@@ -295,7 +302,7 @@ impl Probe<'_> {
     }
 
     fn said(&self, body: &[u8]) -> String {
-        let text = self.authorization.clean(&String::from_utf8_lossy(body));
+        let text = self.authorization.clean_body(body);
         if text.is_empty() { String::new() } else { format!(": {text}") }
     }
 }

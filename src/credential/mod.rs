@@ -2,8 +2,17 @@
 //! template may refer to. Knows no vault and asks no server.
 
 pub mod api_key;
+pub mod cloudflare_access;
+pub mod command;
+mod details;
+pub mod header;
+mod json;
+pub mod jwt;
 pub mod key_file;
+mod lifetime;
+pub mod password;
 pub mod template;
+pub mod words;
 
 use crate::secret::Secret;
 use reqwest::header::{HeaderName, HeaderValue};

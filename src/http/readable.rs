@@ -28,6 +28,16 @@ pub fn readable(body: &[u8]) -> String {
     shown
 }
 
+/// A refusal by a proxy in front of the server because of the client's certificate: nginx says
+/// so in a page, with the status 400 for its own 495 and 496.
+pub fn speaks_of_client_certificate(status: u16, body: &[u8]) -> bool {
+    let speaks = || {
+        let text = readable(body).to_lowercase();
+        text.contains("ssl certificate") || text.contains("client certificate")
+    };
+    matches!(status, 400 | 403 | 495 | 496) && speaks()
+}
+
 /// The innermost reason of a failed request, without its URL, which may hold secrets.
 pub fn cause(error: &reqwest::Error) -> String {
     let mut innermost: &dyn Error = error;
@@ -41,7 +51,17 @@ pub fn cause(error: &reqwest::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::readable;
+    use super::{readable, speaks_of_client_certificate};
+
+    #[test]
+    fn the_page_of_a_server_that_wants_a_certificate_is_known() {
+        let page =
+            b"<html><head><title>400 No required SSL certificate was sent</title></head></html>";
+        assert!(speaks_of_client_certificate(400, page));
+        assert!(speaks_of_client_certificate(495, b"<h1>The SSL certificate error</h1>"));
+        assert!(!speaks_of_client_certificate(500, page));
+        assert!(!speaks_of_client_certificate(400, b"bad request"));
+    }
 
     #[test]
     fn of_a_page_only_its_text_is_read() {

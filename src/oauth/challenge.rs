@@ -1,9 +1,9 @@
 //! What a `WWW-Authenticate` header says: RFC 9110 section 11.6.1, RFC 6750 section 3,
-//! RFC 9728 section 5.1.
+//! RFC 9449 section 7.1, RFC 9728 section 5.1.
 
 use reqwest::header::HeaderValue;
 
-/// A Bearer challenge. All text is the server's and not cleaned; empty values are left out.
+/// A challenge of the Bearer or the DPoP scheme. All text is the server's and not cleaned; empty values are left out.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Challenge {
     pub realm: Option<String>,
@@ -15,26 +15,35 @@ pub struct Challenge {
     pub scope: Option<String>,
     /// URL of the protected resource metadata.
     pub resource_metadata: Option<String>,
+    /// The DPoP scheme is among the challenges.
+    pub dpop: bool,
 }
 
 impl Challenge {
-    /// The first Bearer challenge in the `WWW-Authenticate` values that says anything beyond its
-    /// realm, else the first one. Never fails: what is no challenge is skipped.
-    pub fn bearer<'a>(values: impl IntoIterator<Item = &'a HeaderValue>) -> Option<Self> {
-        let mut found: Option<Self> = None;
-        for value in values {
-            for (scheme, parameters) in parse(value.as_bytes()) {
-                if !scheme.eq_ignore_ascii_case("bearer") {
-                    continue;
-                }
-                let challenge = Self::from_parameters(parameters);
-                if challenge.says_something() {
-                    return Some(challenge);
-                }
-                found = found.or(Some(challenge));
+    /// Of the Bearer and DPoP challenges in the `WWW-Authenticate` values the first that says
+    /// most: an error, else anything beyond its realm. Where another one alone tells the
+    /// metadata, they are taken from there. Never fails: what is no challenge is skipped.
+    pub fn read<'a>(values: impl IntoIterator<Item = &'a HeaderValue>) -> Option<Self> {
+        let (mut found, mut dpop, mut metadata) = (None::<Self>, false, None);
+        for (scheme, parameters) in values.into_iter().flat_map(|value| parse(value.as_bytes())) {
+            let of_dpop = scheme.eq_ignore_ascii_case("dpop");
+            if !of_dpop && !scheme.eq_ignore_ascii_case("bearer") {
+                continue;
+            }
+            let challenge = Self::from_parameters(parameters);
+            dpop |= of_dpop;
+            metadata = metadata.or_else(|| challenge.resource_metadata.clone());
+            if found.as_ref().is_none_or(|found| challenge.weight() > found.weight()) {
+                found = Some(challenge);
             }
         }
-        found
+        let found = found?;
+        Some(Self { dpop, resource_metadata: found.resource_metadata.or(metadata), ..found })
+    }
+
+    /// The proof lacked the server's nonce, and the token may be good: RFC 9449 section 9.
+    pub fn wants_dpop_nonce(&self) -> bool {
+        self.error.as_deref() == Some("use_dpop_nonce")
     }
 
     /// The token is good and allows too little: RFC 6750 section 3.1.
@@ -42,8 +51,13 @@ impl Challenge {
         self.error.as_deref() == Some("insufficient_scope")
     }
 
-    fn says_something(&self) -> bool {
-        self.error.is_some() || self.scope.is_some() || self.resource_metadata.is_some()
+    fn weight(&self) -> u8 {
+        match &self.error {
+            // What the other scheme would refuse does not matter to a request with a proof.
+            Some(_) if self.wants_dpop_nonce() => 3,
+            Some(_) => 2,
+            None => u8::from(self.scope.is_some() || self.resource_metadata.is_some()),
+        }
     }
 
     fn from_parameters(parameters: Vec<(String, String)>) -> Self {
@@ -198,19 +212,19 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn bearer(values: &[&str]) -> Option<Challenge> {
+    fn read(values: &[&str]) -> Option<Challenge> {
         let values: Vec<_> =
             values.iter().map(|v| HeaderValue::from_bytes(v.as_bytes()).unwrap()).collect();
-        Challenge::bearer(&values)
+        Challenge::read(&values)
     }
 
     fn scope(value: &str) -> Option<String> {
-        bearer(&[value]).and_then(|challenge| challenge.scope)
+        read(&[value]).and_then(|challenge| challenge.scope)
     }
 
     #[test]
     fn every_parameter_is_read() {
-        let challenge = bearer(&[r#"Bearer realm="a, \"b\"", error="insufficient_scope", error_description="needs \\ more", error_uri="https://h/e", scope="a b", resource_metadata="https://h/.well-known/x?y=1,2""#]).unwrap();
+        let challenge = read(&[r#"Bearer realm="a, \"b\"", error="insufficient_scope", error_description="needs \\ more", error_uri="https://h/e", scope="a b", resource_metadata="https://h/.well-known/x?y=1,2""#]).unwrap();
         let some = |text: &str| Some(text.to_owned());
         assert!(challenge.is_insufficient_scope());
         assert_eq!(
@@ -222,6 +236,7 @@ mod tests {
                 error_uri: some("https://h/e"),
                 scope: some("a b"),
                 resource_metadata: some("https://h/.well-known/x?y=1,2"),
+                dpop: false,
             }
         );
     }
@@ -247,11 +262,37 @@ mod tests {
 
     #[test]
     fn the_first_bearer_challenge_that_says_something_wins() {
-        let found = |values: &[&str]| bearer(values).and_then(|challenge| challenge.scope);
+        let found = |values: &[&str]| read(values).and_then(|challenge| challenge.scope);
         assert_eq!(found(&["Bearer", r#"Basic realm="b""#, "Bearer scope=a"]).unwrap(), "a");
         assert_eq!(found(&[r#"Bearer realm="r", Bearer scope=a, Bearer scope=b"#]).unwrap(), "a");
-        assert_eq!(bearer(&["Bearer"]), Some(Challenge::default()));
-        assert_eq!(bearer(&["Basic", "Bearerish scope=a", "", r#"x="Bearer""#]), None);
+        assert_eq!(read(&["Bearer"]), Some(Challenge::default()));
+        assert_eq!(read(&["Basic", "Bearerish scope=a", "", r#"x="Bearer""#]), None);
+    }
+
+    #[test]
+    fn of_bearer_and_dpop_the_one_that_says_most_wins() {
+        for (values, error, metadata) in [
+            (vec![r#"DPoP resource_metadata="m""#], "-", "m"),
+            (vec![r#"Bearer realm="r", dpop algs="ES256", resource_metadata="m""#], "-", "m"),
+            (
+                vec![r#"Bearer resource_metadata="m""#, r#"DPoP error="invalid_token""#],
+                "invalid_token",
+                "m",
+            ),
+            (vec![r#"DPoP algs="ES256", Bearer error="invalid_token""#], "invalid_token", "-"),
+            (
+                vec![r#"Bearer error="invalid_token", DPoP error="use_dpop_nonce""#],
+                "use_dpop_nonce",
+                "-",
+            ),
+        ] {
+            let found = read(&values).unwrap();
+            assert!(found.dpop, "{values:?}");
+            assert_eq!(found.error.as_deref().unwrap_or("-"), error, "{values:?}");
+            assert_eq!(found.resource_metadata.as_deref().unwrap_or("-"), metadata, "{values:?}");
+            assert_eq!(found.wants_dpop_nonce(), error == "use_dpop_nonce");
+        }
+        assert!(!read(&["Bearer"]).unwrap().dpop);
     }
 
     #[test]
@@ -262,9 +303,9 @@ mod tests {
         assert_eq!(scope("Bearer scope="), None);
         assert_eq!(scope("Bearer scope=\"caf\u{e9}\"").unwrap(), "caf\u{e9}");
         let latin1 = HeaderValue::from_bytes(b"Bearer \xff, Bearer scope=\"\xe9\"").unwrap();
-        assert_eq!(Challenge::bearer([&latin1]).unwrap().scope.unwrap(), "\u{fffd}");
+        assert_eq!(Challenge::read([&latin1]).unwrap().scope.unwrap(), "\u{fffd}");
         let unquoted = "Bearer resource_metadata=https://h/.well-known/x?a=b, scope=y";
-        let challenge = bearer(&[unquoted]).unwrap();
+        let challenge = read(&[unquoted]).unwrap();
         assert_eq!(challenge.resource_metadata.unwrap(), "https://h/.well-known/x?a=b");
     }
 

@@ -14,6 +14,10 @@ pub enum AuthMethod {
     None,
     ClientSecretBasic,
     ClientSecretPost,
+    /// An assertion that the client signs (RFC 7523 section 2.2).
+    PrivateKeyJwt,
+    /// The certificate of the connection (RFC 8705 section 2.1).
+    TlsClientAuth,
 }
 
 /// How a client came to be known to the authorization server.
@@ -57,14 +61,22 @@ impl AuthMethod {
             Self::None => "none",
             Self::ClientSecretBasic => "client_secret_basic",
             Self::ClientSecretPost => "client_secret_post",
+            Self::PrivateKeyJwt => "private_key_jwt",
+            Self::TlsClientAuth => "tls_client_auth",
         }
     }
 
     /// None for methods that are not spoken here.
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::None, Self::ClientSecretBasic, Self::ClientSecretPost]
+        use AuthMethod::{ClientSecretBasic, ClientSecretPost, PrivateKeyJwt, TlsClientAuth};
+        [Self::None, ClientSecretBasic, ClientSecretPost, PrivateKeyJwt, TlsClientAuth]
             .into_iter()
             .find(|method| method.name() == name)
+    }
+
+    /// Whether it shows a secret that both sides know.
+    pub fn uses_secret(self) -> bool {
+        matches!(self, Self::ClientSecretBasic | Self::ClientSecretPost)
     }
 
     /// For a client with a secret or without, by `token_endpoint_auth_methods_supported`;

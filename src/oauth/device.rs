@@ -1,5 +1,6 @@
 //! The device authorization grant (RFC 8628): a code that the person enters elsewhere.
 
+use super::asking::Asking;
 use super::client::Client;
 use super::encoding::{Encoded, Encoder, nowhere, spoken, unusable};
 use super::error_response::{ErrorResponse, Unavailable};
@@ -73,13 +74,13 @@ pub enum DeviceError {
 pub async fn start(
     web: &Web,
     device_authorization_endpoint: &str,
-    client: &Client,
+    client: Asking<'_>,
     scope: Option<&str>,
     resource: Option<&str>,
 ) -> Result<Device, DeviceError> {
-    let request = start_request(client, scope, resource).map_err(Unavailable::from)?;
-    let answer =
-        request.post(web, device_authorization_endpoint).await.map_err(Unavailable::from)?;
+    let request = start_request(client.client, scope, resource).map_err(Unavailable::from)?;
+    let answer = client.ask(web, device_authorization_endpoint, &request).await;
+    let answer = answer.map_err(Unavailable::from)?;
     let text = body(&answer);
     let members = Members::json_or_form(&text);
     let code = members.secret("device_code");
@@ -112,12 +113,12 @@ pub async fn start(
 pub async fn poll_once(
     web: &Web,
     token_endpoint: &str,
-    client: &Client,
+    client: Asking<'_>,
     device: &Device,
     resource: Option<&str>,
 ) -> Result<Polled, DeviceError> {
-    let request = poll_request(client, device, resource).map_err(Unavailable::from)?;
-    match granted(request.post(web, token_endpoint).await) {
+    let request = poll_request(client.client, device, resource).map_err(Unavailable::from)?;
+    match granted(client.for_tokens(web, token_endpoint, &request).await) {
         Ok(tokens) => Ok(Polled::Granted(Box::new(tokens))),
         Err(TokenError::Refused(response)) => match response.error.as_deref() {
             Some("authorization_pending") => Ok(Polled::Pending),
@@ -139,7 +140,7 @@ pub async fn poll_once(
 pub async fn poll(
     web: &Web,
     token_endpoint: &str,
-    client: &Client,
+    client: Asking<'_>,
     device: &Device,
     resource: Option<&str>,
 ) -> Result<TokenSet, DeviceError> {

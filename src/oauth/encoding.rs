@@ -5,16 +5,17 @@
 //! whole bodies; both are never used.
 
 use super::client::{AuthMethod, Client};
-use super::web::{Answer, Web, WebError};
+use super::web::WebError;
 use crate::secret::Secret;
 use oauth2::basic::BasicClient;
-use oauth2::{AuthType, ClientId, ClientSecret, HttpRequest, HttpResponse, SyncHttpClient};
+use oauth2::{
+    AuthType, ClientId, ClientSecret, HttpRequest, HttpResponse, SyncHttpClient, TokenUrl,
+};
 use reqwest::header::{AUTHORIZATION, HeaderMap};
 use std::cell::RefCell;
 use std::convert::Infallible;
-use url::Url;
-
-const FORM: &str = "application/x-www-form-urlencoded";
+use url::{Url, form_urlencoded};
+use zeroize::Zeroizing;
 
 /// Takes the place of an HTTP client: keeps the request and answers with nothing.
 #[derive(Default)]
@@ -32,8 +33,8 @@ impl SyncHttpClient for Encoder {
 
 /// A form and the headers that go with it.
 pub(super) struct Encoded {
-    headers: HeaderMap,
-    body: Secret<Vec<u8>>,
+    pub(super) headers: HeaderMap,
+    body: Zeroizing<Vec<u8>>,
 }
 
 impl Encoder {
@@ -49,14 +50,58 @@ impl Encoder {
             credentials.set_sensitive(true);
             headers.insert(AUTHORIZATION, credentials);
         }
-        Ok(Encoded { headers, body: Secret::new(body) })
+        Ok(Encoded { headers, body: Zeroizing::new(body) })
     }
 }
 
 impl Encoded {
-    /// POSTs to `endpoint`, as it was published.
-    pub(super) async fn post(self, web: &Web, endpoint: &str) -> Result<Answer, WebError> {
-        web.post(endpoint, FORM, self.headers, self.body).await
+    /// A token request with a grant that `oauth2` does not know (RFC 6749 section 4.5), or with
+    /// the client credentials alone. A client without an id is not named.
+    ///
+    /// # Errors
+    /// `Refused` if it could not be put into words.
+    pub(super) fn grant(
+        client: &Client,
+        grant_type: &str,
+        parameters: &[(&'static str, &str)],
+    ) -> Result<Self, WebError> {
+        let client = spoken(client).set_token_uri(TokenUrl::from_url(nowhere()?));
+        let encoder = Encoder::default();
+        let _ = client.exchange_client_credentials().request(&encoder);
+        let mut encoded = encoder.finish()?;
+        let length: usize = parameters.iter().map(|(name, value)| name.len() + value.len()).sum();
+        // Large enough that no copy is left behind by growing.
+        let target = String::with_capacity(encoded.body.len() + 4 * length + 1024);
+        let mut form = form_urlencoded::Serializer::new(target);
+        form.append_pair("grant_type", grant_type);
+        for (name, value) in parameters.iter().filter(|(_, value)| !value.is_empty()) {
+            form.append_pair(name, value);
+        }
+        // How the client says who it is.
+        let pairs = form_urlencoded::parse(&encoded.body);
+        for (name, value) in pairs.filter(|(name, value)| name != "grant_type" && !value.is_empty())
+        {
+            let value = Zeroizing::new(value.into_owned());
+            form.append_pair(&name, &value);
+        }
+        encoded.body = Zeroizing::new(form.finish().into_bytes());
+        Ok(encoded)
+    }
+
+    /// The form, with these behind what it holds.
+    pub(super) fn body(&self, more: &[(&str, &str)]) -> Secret<Vec<u8>> {
+        let length: usize = more.iter().map(|(name, value)| name.len() + 3 * value.len() + 2).sum();
+        let mut body = Vec::with_capacity(self.body.len() + length);
+        body.extend_from_slice(&self.body);
+        for (name, value) in more {
+            body.push(b'&');
+            body.extend_from_slice(name.as_bytes());
+            body.push(b'=');
+            for piece in form_urlencoded::byte_serialize(value.as_bytes()) {
+                body.extend_from_slice(piece.as_bytes());
+            }
+        }
+        Secret::new(body)
     }
 }
 
@@ -65,10 +110,10 @@ pub(super) fn spoken(client: &Client) -> BasicClient {
     let spoken = BasicClient::new(ClientId::new(client.id.clone()));
     let spoken = match client.method {
         AuthMethod::ClientSecretPost => spoken.set_auth_type(AuthType::RequestBody),
-        AuthMethod::ClientSecretBasic | AuthMethod::None => spoken,
+        _ => spoken,
     };
     match &client.secret {
-        Some(secret) if client.method != AuthMethod::None => {
+        Some(secret) if client.method.uses_secret() => {
             spoken.set_client_secret(ClientSecret::new(secret.expose().clone()))
         }
         _ => spoken,

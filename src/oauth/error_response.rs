@@ -6,13 +6,15 @@ use std::fmt;
 
 /// Longest text of an error that is kept, in characters.
 const LONGEST: usize = 1000;
-/// Codes that may be shown as they are (RFC 6749 5.2, 7009 2.2.1, 7591 3.2.2, 8628 3.5, 8707 2).
-const KNOWN: [&str; 18] = [
+/// Codes that may be shown as they are (RFC 6749 5.2, 7009 2.2.1, 7591 3.2.2, 8628 3.5, 8707 2,
+/// 9449 5 and 8).
+const KNOWN: [&str; 20] = [
     "access_denied",
     "authorization_pending",
     "expired_token",
     "invalid_client",
     "invalid_client_metadata",
+    "invalid_dpop_proof",
     "invalid_grant",
     "invalid_redirect_uri",
     "invalid_request",
@@ -26,6 +28,7 @@ const KNOWN: [&str; 18] = [
     "unauthorized_client",
     "unsupported_grant_type",
     "unsupported_token_type",
+    "use_dpop_nonce",
 ];
 
 /// An error response (RFC 6749 section 5.2), or as much of one as there was. Shown by itself

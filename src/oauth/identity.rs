@@ -1,6 +1,7 @@
 //! Who signed in, to be shown: from an ID token, from the userinfo endpoint (OpenID Connect
 //! Core section 5.3), or by introspection (RFC 7662). Decides nothing.
 
+use super::asking::Asking;
 use super::client::Client;
 use super::encoding::{Encoded, Encoder, nowhere, spoken};
 use super::response::{Members, body};
@@ -56,7 +57,7 @@ impl Claims {
 pub async fn identify(
     web: &Web,
     endpoints: IdentityEndpoints<'_>,
-    client: &Client,
+    client: Asking<'_>,
     access_token: &Secret<String>,
     id_token: Option<&Secret<String>>,
 ) -> Option<String> {
@@ -112,11 +113,11 @@ pub async fn userinfo(
 pub async fn introspect(
     web: &Web,
     introspection_endpoint: &str,
-    client: &Client,
+    client: Asking<'_>,
     access_token: &Secret<String>,
 ) -> Option<Claims> {
-    let request = introspection_request(client, access_token).ok()?;
-    let answer = request.post(web, introspection_endpoint).await.ok()?;
+    let request = introspection_request(client.client, access_token).ok()?;
+    let answer = client.ask(web, introspection_endpoint, &request).await.ok()?;
     let text = body(&answer);
     let members = Members::json(&text);
     if answer.status != 200 || members.is_empty() || members.denies("active") {

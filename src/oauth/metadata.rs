@@ -5,6 +5,7 @@
 //! Strings are kept byte for byte. Members that are absent, null or of another type than the
 //! specification's count as absent; only those that identify the server must be there.
 
+use super::client::AuthMethod;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
@@ -19,6 +20,11 @@ pub struct ProtectedResource {
     pub scopes_supported: Option<Vec<String>>,
     #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
     pub resource_name: Option<String>,
+    /// RFC 9449 section 5.1.
+    #[serde(default, deserialize_with = "lenient")]
+    pub dpop_bound_access_tokens_required: bool,
+    #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    pub dpop_signing_alg_values_supported: Option<Vec<String>>,
 }
 
 /// Authorization server metadata. All text is the server's and not cleaned.
@@ -45,6 +51,17 @@ pub struct AuthorizationServer {
     pub grant_types_supported: Option<Vec<String>>,
     #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
     pub token_endpoint_auth_methods_supported: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    pub token_endpoint_auth_signing_alg_values_supported: Option<Vec<String>>,
+    /// RFC 9449 section 5.1; absent: no DPoP.
+    #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    pub dpop_signing_alg_values_supported: Option<Vec<String>>,
+    /// RFC 8705 section 5.
+    #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    pub mtls_endpoint_aliases: Option<MtlsEndpointAliases>,
+    /// Identity Assertion JWT Authorization Grant, section 7.
+    #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    pub authorization_grant_profiles_supported: Option<Vec<String>>,
     /// Absent: no PKCE (RFC 8414 section 2).
     #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
     pub code_challenge_methods_supported: Option<Vec<String>>,
@@ -53,6 +70,17 @@ pub struct AuthorizationServer {
     pub authorization_response_iss_parameter_supported: bool,
     #[serde(default, deserialize_with = "lenient")]
     pub client_id_metadata_document_supported: bool,
+}
+
+/// Where a client shows its certificate (RFC 8705 section 5). Not cleaned.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MtlsEndpointAliases {
+    #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    pub token_endpoint: Option<String>,
+    #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    pub revocation_endpoint: Option<String>,
+    #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    pub device_authorization_endpoint: Option<String>,
 }
 
 impl ProtectedResource {
@@ -74,6 +102,25 @@ impl AuthorizationServer {
             .as_ref()
             .is_some_and(|methods| methods.iter().any(|method| method == "S256"))
     }
+
+    /// Whether proofs of possession with ES256 are understood (RFC 9449 section 5.1).
+    pub fn offers_dpop(&self) -> bool {
+        lists_es256(self.dpop_signing_alg_values_supported.as_deref())
+    }
+
+    /// The token endpoint for a client that authenticates so: with `tls_client_auth` the alias,
+    /// if there is one.
+    pub fn token_endpoint_for(&self, method: AuthMethod) -> Option<&str> {
+        let aliases = self.mtls_endpoint_aliases.as_ref();
+        let alias = aliases.filter(|_| method == AuthMethod::TlsClientAuth);
+        alias
+            .and_then(|aliases| aliases.token_endpoint.as_deref())
+            .or(self.token_endpoint.as_deref())
+    }
+}
+
+fn lists_es256(algorithms: Option<&[String]>) -> bool {
+    algorithms.is_some_and(|all| all.iter().any(|one| one == "ES256"))
 }
 
 fn lenient<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(
@@ -148,6 +195,23 @@ mod tests {
         let kept = serde_json::to_vec(&server).unwrap();
         assert_eq!(AuthorizationServer::parse(&kept), Some(server.clone()));
         assert!(server.offers_s256());
+    }
+
+    #[test]
+    fn a_certificate_is_shown_at_the_alias_where_there_is_one() {
+        let body = br#"{"issuer":"i","token_endpoint":"t","mtls_endpoint_aliases":{"token_endpoint":"m"},"dpop_signing_alg_values_supported":["RS256","ES256"]}"#;
+        let server = AuthorizationServer::parse(body).unwrap();
+        assert_eq!(server.token_endpoint_for(AuthMethod::TlsClientAuth), Some("m"));
+        assert_eq!(server.token_endpoint_for(AuthMethod::PrivateKeyJwt), Some("t"));
+        assert!(server.offers_dpop());
+        for body in [
+            r#"{"issuer":"i","token_endpoint":"t","mtls_endpoint_aliases":{"x":1},"dpop_signing_alg_values_supported":["RS256"]}"#,
+            r#"{"issuer":"i","token_endpoint":"t","mtls_endpoint_aliases":[],"dpop_signing_alg_values_supported":"ES256"}"#,
+        ] {
+            let server = AuthorizationServer::parse(body.as_bytes()).unwrap();
+            assert_eq!(server.token_endpoint_for(AuthMethod::TlsClientAuth), Some("t"));
+            assert!(!server.offers_dpop());
+        }
     }
 
     #[test]

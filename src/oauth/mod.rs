@@ -2,15 +2,18 @@
 //!
 //! Knows no vault, no stdio and no environment; what it learns it returns.
 
+mod asking;
 pub mod authorization_request;
 pub mod browser;
 pub mod cache;
 pub mod challenge;
 pub mod client;
+pub mod clock;
 pub mod device;
 pub mod discovery;
 mod encoding;
 mod error_response;
+pub mod grant;
 pub mod identity;
 pub mod metadata;
 mod page;
@@ -23,8 +26,9 @@ mod scripted;
 pub mod token;
 mod web;
 
+pub use asking::Asking;
 pub use challenge::Challenge;
 pub use client::Client;
 pub use error_response::{ErrorResponse, Unavailable};
 pub use token::{TokenError, TokenSet};
-pub use web::{Answer, Web, WebError};
+pub use web::{Answer, HeadersSource, Web, WebError};

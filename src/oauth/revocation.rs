@@ -1,5 +1,6 @@
 //! Revocation of tokens (RFC 7009).
 
+use super::asking::Asking;
 use super::client::Client;
 use super::encoding::{Encoded, Encoder, nowhere, spoken, unusable};
 use super::error_response::{ErrorResponse, Unavailable};
@@ -34,12 +35,13 @@ pub enum RevocationError {
 pub async fn revoke(
     web: &Web,
     revocation_endpoint: &str,
-    client: &Client,
+    client: Asking<'_>,
     token: &Secret<String>,
     kind: TokenKind,
 ) -> Result<(), RevocationError> {
-    let request = request(client, token, kind).map_err(Unavailable::from)?;
-    let answer = request.post(web, revocation_endpoint).await.map_err(Unavailable::from)?;
+    let request = request(client.client, token, kind).map_err(Unavailable::from)?;
+    let answer = client.ask(web, revocation_endpoint, &request).await;
+    let answer = answer.map_err(Unavailable::from)?;
     let text = body(&answer);
     let members = Members::json(&text);
     let response = ErrorResponse::read(answer.status, &text, &members).of_client();

@@ -98,7 +98,7 @@ pub(super) fn web() -> Web {
     let settings = ClientSettings {
         tls: false,
         loopback: true,
-        ca_cert: None,
+        tls_source: None,
         connect_timeout: Duration::from_secs(5),
         body_timeout: None,
         ipv4_only: false,
@@ -110,6 +110,11 @@ pub(super) fn web() -> Web {
 
 pub(super) fn secret(text: &str) -> Secret<String> {
     Secret::new(text.to_owned())
+}
+
+/// Seconds since 1970.
+pub(super) fn now() -> u64 {
+    1_900_000_000
 }
 
 /// A public client with an id that needs encoding.

@@ -1,5 +1,6 @@
 //! Token requests (RFC 6749 sections 4.1.3 and 6, RFC 8707 section 2.2) and what comes back.
 
+use super::asking::Asking;
 use super::client::Client;
 use super::encoding::{Encoded, Encoder, nowhere, spoken, unusable};
 use super::error_response::{ErrorResponse, Unavailable};
@@ -87,14 +88,15 @@ impl TokenError {
 pub async fn exchange_code(
     web: &Web,
     token_endpoint: &str,
-    client: &Client,
+    client: Asking<'_>,
     code: &Secret<String>,
     verifier: &Secret<String>,
     redirect_uri: &str,
     resource: Option<&str>,
 ) -> Result<TokenSet, TokenError> {
-    let request = code_request(client, code, verifier, redirect_uri, resource).map_err(early)?;
-    granted(request.post(web, token_endpoint).await)
+    let request =
+        code_request(client.client, code, verifier, redirect_uri, resource).map_err(early)?;
+    granted(client.for_tokens(web, token_endpoint, &request).await)
 }
 
 /// Turns a refresh token into new tokens. `scope` is what was granted, else what was asked for.
@@ -105,13 +107,13 @@ pub async fn exchange_code(
 pub async fn refresh(
     web: &Web,
     token_endpoint: &str,
-    client: &Client,
+    client: Asking<'_>,
     refresh_token: &Secret<String>,
     scope: Option<&str>,
     resource: Option<&str>,
 ) -> Result<TokenSet, TokenError> {
-    let request = refresh_request(client, refresh_token, scope, resource).map_err(early)?;
-    granted(request.post(web, token_endpoint).await)
+    let request = refresh_request(client.client, refresh_token, scope, resource).map_err(early)?;
+    granted(client.for_tokens(web, token_endpoint, &request).await)
 }
 
 fn code_request(
@@ -163,15 +165,30 @@ pub(super) fn early(error: WebError) -> TokenError {
 
 /// Reads a token response, whatever its status and content type.
 pub(super) fn granted(answer: Result<Answer, WebError>) -> Result<TokenSet, TokenError> {
+    admitted(answer, |members| {
+        // Slack keeps a person's token one level down.
+        let nested = members.object("authed_user");
+        match nested.filter(|_| members.secret("access_token").is_none()) {
+            Some(nested) => token_set(&nested, None),
+            None => token_set(members, members.text("token_type")),
+        }
+    })
+}
+
+/// Reads what a token endpoint answers, with `read` for what is no refusal.
+pub(super) fn admitted<T>(
+    answer: Result<Answer, WebError>,
+    read: impl FnOnce(&Members<'_>) -> Result<T, TokenError>,
+) -> Result<T, TokenError> {
     let answer = answer.map_err(|error| match error {
         WebError::Lost { .. } | WebError::TooLarge { .. } => TokenError::Lost(error),
         error => early(error),
     })?;
     let text = body(&answer);
     let members = Members::json_or_form(&text);
-    let token = members.secret("access_token");
     // Some say 200 and refuse in the body.
-    let refused = token.is_none() && (members.text("error").is_some() || members.denies("ok"));
+    let none = members.secret("access_token").is_none();
+    let refused = none && (members.text("error").is_some() || members.denies("ok"));
     if refused || !(200..300).contains(&answer.status) {
         let response = ErrorResponse::read(answer.status, &text, &members).of_client();
         return Err(if response.passes() {
@@ -180,12 +197,7 @@ pub(super) fn granted(answer: Result<Answer, WebError>) -> Result<TokenSet, Toke
             TokenError::Refused(response)
         });
     }
-    // Slack keeps a person's token one level down.
-    let nested = members.object("authed_user").filter(|_| token.is_none());
-    match nested {
-        Some(nested) => token_set(&nested, None),
-        None => token_set(&members, members.text("token_type")),
-    }
+    read(&members)
 }
 
 fn token_set(members: &Members<'_>, kind: Option<String>) -> Result<TokenSet, TokenError> {

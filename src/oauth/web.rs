@@ -1,17 +1,24 @@
 //! Requests to authorization servers and for metadata: bounded in size and time, to allowed
 //! addresses only, and no redirect followed to another origin.
+//!
+//! The remote's own origin is shown what the remote is shown: the client certificate, and the
+//! headers that go along with everything. No other origin ever sees either.
+
+mod clients;
 
 use super::cache::Cache;
 use crate::http::{
-    AddressPolicy, ClientCell, ClientError, ClientSettings, Reach, cause, is_forbidden_address,
-    is_loopback, reach_of,
+    AddressPolicy, ClientError, ClientSettings, Reach, cause, is_forbidden_address, is_loopback,
+    reach_of,
 };
 use crate::secret::Secret;
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
+use clients::Clients;
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
 use reqwest::{Body, Method, Request, Response};
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::time::timeout;
 use url::{Host, Url};
@@ -21,13 +28,15 @@ use zeroize::Zeroizing;
 const LARGEST: usize = 1024 * 1024;
 /// How long one exchange may take, its redirects and its body included.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Longest wait for a connection: what was not connected was never asked.
-const CONNECT: Duration = Duration::from_secs(5);
 /// Redirects followed for one metadata document, all on its own origin.
 const MAX_REDIRECTS: usize = 3;
 /// How long the reach of the remote is believed: a laptop changes networks.
 const REMEMBERED: Duration = Duration::from_secs(30);
 const INSIDE: &str = "its address is inside this machine or network, and the MCP server is not";
+
+/// The headers that go along with every request to the remote, whatever its credential.
+pub type HeadersSource =
+    Arc<dyn Fn() -> Pin<Box<dyn Future<Output = HeaderMap> + Send>> + Send + Sync>;
 
 /// Asks authorization servers, and remotes for their metadata.
 pub struct Web {
@@ -36,8 +45,8 @@ pub struct Web {
     allow_http: bool,
     /// Hosts that the person named: they may be anywhere.
     named: Mutex<Vec<String>>,
-    /// For http and https on this machine, and for all else.
-    clients: [ClientCell; 3],
+    clients: Clients,
+    along: OnceLock<HeadersSource>,
     policy: AddressPolicy,
     patience: Duration,
     /// Of the remote, and when it was found.
@@ -81,22 +90,25 @@ impl Web {
     /// `named` are hosts as [`Url::host_str`] gives them.
     pub fn new(base: &ClientSettings, remote: Url, allow_http: bool, named: Vec<String>) -> Self {
         let policy = AddressPolicy::default();
-        let cell = |tls, loopback| {
-            ClientCell::new(ClientSettings {
-                tls,
-                loopback,
-                connect_timeout: base.connect_timeout.min(CONNECT),
-                body_timeout: None,
-                cookies: false,
-                addresses: Some(policy.clone()),
-                ..base.clone()
-            })
-        };
-        let clients = [cell(false, true), cell(true, true), cell(true, false)];
-        let (patience, reach, cache) = (PATIENCE, Mutex::default(), Cache::default());
-        let named = Mutex::new(named);
-        let public = AtomicBool::new(false);
-        Self { remote, allow_http, named, clients, policy, patience, reach, cache, public }
+        Self {
+            remote,
+            allow_http,
+            named: Mutex::new(named),
+            clients: Clients::new(base, &policy),
+            along: OnceLock::new(),
+            policy,
+            patience: PATIENCE,
+            reach: Mutex::default(),
+            public: AtomicBool::new(false),
+            cache: Cache::default(),
+        }
+    }
+
+    /// What goes along with requests to the remote's origin, from now on and once for all;
+    /// an `Authorization` among it does not.
+    pub fn along(&self, headers: HeadersSource) {
+        // The first one stays.
+        let _ = self.along.set(headers);
     }
 
     /// The person named this URL: its host may be anywhere.
@@ -151,13 +163,42 @@ impl Web {
         &self,
         method: Method,
         url: &str,
+        headers: HeaderMap,
+        body: Option<Secret<Vec<u8>>>,
+    ) -> Result<Answer, WebError> {
+        self.exchange(method, url, headers, body, false).await
+    }
+
+    /// As [`Self::request`], showing the client certificate to whoever it is: for an issuer
+    /// that authenticates clients by it (RFC 8705 section 2).
+    ///
+    /// # Errors
+    /// [`WebError`].
+    pub async fn request_with_certificate(
+        &self,
+        method: Method,
+        url: &str,
+        headers: HeaderMap,
+        body: Option<Secret<Vec<u8>>>,
+    ) -> Result<Answer, WebError> {
+        self.exchange(method, url, headers, body, true).await
+    }
+
+    async fn exchange(
+        &self,
+        method: Method,
+        url: &str,
         mut headers: HeaderMap,
         body: Option<Secret<Vec<u8>>>,
+        certificate: bool,
     ) -> Result<Answer, WebError> {
         let url = self.checked(url).await?;
         headers.entry(ACCEPT).or_insert(HeaderValue::from_static("application/json"));
         let exchange = async {
-            let response = self.send(method, url.clone(), headers, body).await?;
+            let mut request = Request::new(method, url.clone());
+            *request.headers_mut() = headers;
+            *request.body_mut() = body.map(|body| Body::from(body.expose().clone()));
+            let response = self.send(request, certificate).await?;
             if response.status().is_redirection() {
                 return Err(redirected(&response, &url));
             }
@@ -239,9 +280,10 @@ impl Web {
 
     async fn follow(&self, mut url: Url) -> Result<Answer, WebError> {
         for _ in 0..=MAX_REDIRECTS {
-            let mut headers = HeaderMap::new();
-            headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-            let response = self.send(Method::GET, url.clone(), headers, None).await?;
+            let mut request = Request::new(Method::GET, url.clone());
+            let json = HeaderValue::from_static("application/json");
+            request.headers_mut().insert(ACCEPT, json);
+            let response = self.send(request, false).await?;
             if !response.status().is_redirection() {
                 return answer(response, &url).await;
             }
@@ -250,23 +292,15 @@ impl Web {
         Err(WebError::Redirected { host: host(&url), to: "itself, again and again".into() })
     }
 
-    async fn send(
-        &self,
-        method: Method,
-        url: Url,
-        headers: HeaderMap,
-        body: Option<Secret<Vec<u8>>>,
-    ) -> Result<Response, WebError> {
-        let host = host(&url);
+    /// `certificate`: the client's is shown, even if this is not the remote.
+    async fn send(&self, mut request: Request, certificate: bool) -> Result<Response, WebError> {
+        let url = request.url();
+        let host = host(url);
         let of_remote = url.origin() == self.remote.origin();
-        let client = match (is_loopback(&url), url.scheme()) {
-            (true, "http") => &self.clients[0],
-            (true, _) => &self.clients[1],
-            (false, _) => &self.clients[2],
-        };
-        let mut request = Request::new(method, url);
-        *request.headers_mut() = headers;
-        *request.body_mut() = body.map(|body| Body::from(body.expose().clone()));
+        let client = self.clients.client(url, of_remote || certificate).await?;
+        if of_remote {
+            self.add_along(request.headers_mut()).await;
+        }
         let response = client.get().await?.execute(request).await;
         if let (true, Ok(response)) = (of_remote, &response)
             && let Some(address) = response.remote_addr()
@@ -276,12 +310,25 @@ impl Web {
         response.map_err(|error| {
             if is_forbidden_address(&error) {
                 WebError::Refused { host, why: INSIDE.into() }
+            } else if let Some(refusal) = client.refusal(&error) {
+                WebError::Unreachable { host, why: format!("it {refusal}") }
             } else if error.is_connect() || error.is_builder() {
                 WebError::Unreachable { host, why: cause(&error) }
             } else {
                 WebError::Lost { host, why: cause(&error) }
             }
         })
+    }
+
+    /// The request's own headers stay as they are.
+    async fn add_along(&self, own: &mut HeaderMap) {
+        let Some(source) = self.along.get() else { return };
+        let mut along = source().await;
+        along.remove(AUTHORIZATION);
+        for name in own.keys() {
+            along.remove(name);
+        }
+        own.extend(along);
     }
 
     fn too_slow(&self, host: String) -> WebError {

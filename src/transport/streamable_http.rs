@@ -2,12 +2,13 @@
 //! (MCP 2025-03-26 to 2026-07-28, "Streamable HTTP").
 
 use super::sse::{Event, Parser, TooLong};
-use crate::http::{ClientCell, ClientError, cause};
+use crate::http::{ClientCell, ClientError, TlsRefusal, cause, speaks_of_client_certificate};
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
 use reqwest::{Method, Request, Response, StatusCode};
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use url::Url;
 
@@ -25,6 +26,8 @@ pub struct StreamableHttp {
     limit: usize,
     /// How long the remote may take until its response headers are there.
     headers_timeout: Option<Duration>,
+    /// It has answered once, so that TLS is no reason for what goes wrong later.
+    answered: AtomicBool,
 }
 
 /// The head of a response, with its body still to be read.
@@ -53,9 +56,13 @@ pub enum SendFailure {
     /// It never arrived: the connection could not be made.
     #[error("{0}")]
     Unreachable(String),
-    /// It may have arrived: the connection ended before a response.
-    #[error("{0}")]
-    Broken(String),
+    /// It never arrived: one side did not accept the other in the TLS handshake.
+    #[error("it {0}")]
+    Tls(TlsRefusal),
+    /// It may have arrived: the connection ended before a response. `suspicion` is what may
+    /// be behind it at a server that has never answered.
+    #[error("{why}{}", .suspicion.as_ref().map(|one| format!("; perhaps it {one}")).unwrap_or_default())]
+    Broken { why: String, suspicion: Option<TlsRefusal> },
     /// The response did not begin in time.
     #[error("no response within {} s", .0.as_secs_f64())]
     TimedOut(Duration),
@@ -73,10 +80,20 @@ impl SendFailure {
             Self::Client(ClientError::CaCert { .. }) => {
                 "check the path of --ca-cert; it is a PEM file"
             }
-            other if other.to_string().contains("certificate") => {
-                "if a company or your own authority signed it, name its root: --ca-cert FILE.pem"
+            Self::Client(ClientError::Identity { .. }) => {
+                "check the files of --client-cert and --client-key"
             }
+            Self::Tls(refusal) => refusal.advice(),
             _ => "check the URL, the network and the proxy settings, then try again",
+        }
+    }
+
+    /// What helps is a client certificate, or another one; nothing was executed.
+    pub fn is_about_client_certificate(&self) -> bool {
+        match self {
+            Self::Tls(refusal) => !matches!(refusal, TlsRefusal::UntrustedServer { .. }),
+            Self::Client(error) => matches!(error, ClientError::Identity { .. }),
+            _ => false,
         }
     }
 }
@@ -104,7 +121,8 @@ impl StreamableHttp {
         limit: usize,
         headers_timeout: Option<Duration>,
     ) -> Self {
-        Self { client, url, limit, headers_timeout }
+        let answered = AtomicBool::new(false);
+        Self { client, url, limit, headers_timeout, answered }
     }
 
     /// POSTs one message. 307 and 308 on the same origin are followed, nothing else.
@@ -167,17 +185,30 @@ impl StreamableHttp {
                 .await
                 .map_err(|_| SendFailure::TimedOut(limit))?,
         };
-        outcome.map_err(|error| {
-            if error.is_connect() || error.is_builder() {
-                SendFailure::Unreachable(cause(&error))
-            } else if error.is_timeout() {
-                // Of --body-timeout, which counts from the beginning.
-                let tenths = start.elapsed().as_millis() / 100;
-                SendFailure::TimedOut(Duration::from_millis(tenths as u64 * 100))
-            } else {
-                SendFailure::Broken(cause(&error))
+        match outcome {
+            Ok(response) => {
+                self.answered.store(true, Ordering::Relaxed);
+                Ok(response)
             }
-        })
+            Err(error) => Err(self.failure(&error, start)),
+        }
+    }
+
+    fn failure(&self, error: &reqwest::Error, start: Instant) -> SendFailure {
+        if let Some(refusal) = self.client.refusal(error) {
+            return SendFailure::Tls(refusal);
+        }
+        let answered = self.answered.load(Ordering::Relaxed);
+        let suspicion = if answered { None } else { self.client.suspicion(error) };
+        if error.is_connect() || error.is_builder() {
+            suspicion.map_or_else(|| SendFailure::Unreachable(cause(error)), SendFailure::Tls)
+        } else if error.is_timeout() {
+            // Of --body-timeout, which counts from the beginning.
+            let tenths = start.elapsed().as_millis() / 100;
+            SendFailure::TimedOut(Duration::from_millis(tenths as u64 * 100))
+        } else {
+            SendFailure::Broken { why: cause(error), suspicion }
+        }
     }
 
     fn redirect(&self, response: &Response) -> Result<Url, SendFailure> {
@@ -201,6 +232,12 @@ impl StreamableHttp {
 }
 
 impl Reply {
+    /// Whether a response with this status and body says that a client certificate is missing
+    /// or was refused.
+    pub fn is_about_client_certificate(status: u16, body: &[u8]) -> bool {
+        speaks_of_client_certificate(status, body)
+    }
+
     fn new(mut response: Response, limit: usize) -> Self {
         let content = match response.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes) {
             None => Content::Unnamed,

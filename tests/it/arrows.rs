@@ -8,15 +8,17 @@ use std::path::{Path, PathBuf};
 /// design decision: argue for it where you add it.
 const ARROWS: &str = "
     main          -> cli commands config failure logging
-    commands      -> authorization bridge cli config credential failure http jsonrpc logging secret transport vault
-    config        -> authorization cli credential failure http oauth secret vault
+    commands      -> authorization bridge cli config credential failure http jsonrpc logging pem secret transport vault
+    config        -> authorization cli credential failure http oauth pem secret vault
     bridge        -> authorization jsonrpc transport
     transport     -> http jsonrpc secret
-    authorization -> credential http oauth secret vault
-    oauth         -> http secret
-    credential    -> http secret
+    authorization -> credential http jws oauth pem secret vault
+    oauth         -> http jws secret
+    credential    -> http jws secret
     vault         -> secret
-    http          -> secret
+    jws           -> pem secret
+    http          -> pem secret
+    pem           -> secret
     logging       -> failure
     failure       -> secret
     cli           ->

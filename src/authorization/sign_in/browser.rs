@@ -235,9 +235,10 @@ impl Desk {
         let endpoint = errand.found.server.token_endpoint.as_deref().unwrap_or_default();
         let resource = errand.resource.as_deref();
         let web = &self.settings.web;
-        let set =
-            exchange_code(web, endpoint, client, &code, &request.verifier, redirect_uri, resource);
         let issuer = &errand.found.server.issuer;
+        let asking = client.at(issuer, self.settings.now);
+        let set =
+            exchange_code(web, endpoint, asking, &code, &request.verifier, redirect_uri, resource);
         let set = set.await.map_err(|error| self.not_granted(issuer, client, &error))?;
         if set.token_type == "DPoP" {
             let why = format!("{issuer} binds its tokens to a key (DPoP): not supported yet");

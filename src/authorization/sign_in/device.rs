@@ -33,7 +33,8 @@ impl Desk {
         let client = self.client_for_device(errand).await?;
         let (scope, resource) = (errand.scope.as_deref(), errand.resource.as_deref());
         let web = &self.settings.web;
-        let device = start(web, endpoint, &client, scope, resource).await;
+        let asking = client.at(&server.issuer, self.settings.now);
+        let device = start(web, endpoint, asking, scope, resource).await;
         let device = device.map_err(|error| self.no_device(&server.issuer, &client, &error))?;
         self.tokens.redactor.learn_passing(device.device_code.expose());
         let page = device.verification_uri_complete.as_ref().unwrap_or(&device.verification_uri);
@@ -57,7 +58,7 @@ impl Desk {
         )
         .await;
         let token_endpoint = server.token_endpoint.as_deref().unwrap_or_default();
-        let set = poll(web, token_endpoint, &client, &device, resource).await;
+        let set = poll(web, token_endpoint, asking, &device, resource).await;
         let set = set.map_err(|error| self.no_device(&server.issuer, &client, &error))?;
         Ok(Granted { set, client, tab: None })
     }

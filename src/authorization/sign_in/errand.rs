@@ -113,7 +113,7 @@ impl Desk {
         let url = self.tokens.remote.url().as_str();
         let body = Some(Secret::new(PROBE.to_vec()));
         let answer = self.settings.web.request(Method::POST, url, headers, body).await.ok()?;
-        Challenge::bearer(answer.headers.get_all("www-authenticate"))
+        Challenge::read(answer.headers.get_all("www-authenticate"))
     }
 }
 

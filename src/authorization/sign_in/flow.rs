@@ -130,7 +130,7 @@ impl Desk {
         let asking = identify(
             &self.settings.web,
             endpoints,
-            &record.client,
+            record.client.at(&record.issuer, self.settings.now),
             access,
             record.id_token.as_ref(),
         );

@@ -150,7 +150,8 @@ impl Tokens {
         let resource = record.resource.as_deref();
         let ask = |scope| {
             let endpoint = &record.endpoints.token;
-            refresh(&self.web, endpoint, &record.client, refresh_token, scope, resource)
+            let client = record.client.at(&record.issuer, self.now);
+            refresh(&self.web, endpoint, client, refresh_token, scope, resource)
         };
         match ask(scope).await {
             Err(TokenError::Lost(_)) => ask(scope).await,

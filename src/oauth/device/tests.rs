@@ -1,5 +1,5 @@
 use super::{Device, DeviceError, Pace, Polled, poll, poll_once, start};
-use crate::oauth::scripted::{Scripted, pairs, public, secret, web};
+use crate::oauth::scripted::{Scripted, now, pairs, public, secret, web};
 use std::time::Duration;
 
 const JSON: &str = "application/json";
@@ -19,7 +19,7 @@ fn device() -> Device {
 
 async fn started(status: u16, answer: &str) -> Result<Device, DeviceError> {
     let server = Scripted::start(&[(status, JSON, answer)]).await;
-    start(&web(), &server.url, &public(), None, None).await
+    start(&web(), &server.url, public().at("", now), None, None).await
 }
 
 #[tokio::test]
@@ -29,9 +29,10 @@ async fn a_device_code_is_asked_for_with_scope_and_resource() {
         "verification_uri_complete":"https://as.example/d?c=AB-CD"}"#;
     let server = Scripted::start(&[(200, JSON, answer)]).await;
     let endpoint = format!("{}/device?x=%2f", server.url);
-    let device = start(&web(), &endpoint, &public(), Some("a b"), Some("https://MCP.example"))
-        .await
-        .unwrap();
+    let device =
+        start(&web(), &endpoint, public().at("", now), Some("a b"), Some("https://MCP.example"))
+            .await
+            .unwrap();
     assert_eq!(device.device_code.expose(), "dc");
     assert_eq!((device.user_code.as_str(), device.expires_in, device.interval), ("AB-CD", 900, 7));
     assert_eq!(device.verification_uri, "https://as.example/d");
@@ -74,7 +75,7 @@ async fn what_the_server_leaves_out_has_a_default_and_what_it_must_not_is_missed
 async fn a_question_carries_the_code_and_the_resource() {
     let server = Scripted::start(&[TOKENS]).await;
     let resource = Some("https://mcp.example");
-    let answer = poll_once(&web(), &server.url, &public(), &device(), resource).await;
+    let answer = poll_once(&web(), &server.url, public().at("", now), &device(), resource).await;
     assert!(matches!(answer, Ok(Polled::Granted(_))));
     let expected = [
         ("grant_type", "urn:ietf:params:oauth:grant-type:device_code"),
@@ -100,7 +101,7 @@ async fn every_answer_means_what_it_says() {
     ])
     .await;
     let web = web();
-    let ask = async || poll_once(&web, &server.url, &public(), &device(), None).await;
+    let ask = async || poll_once(&web, &server.url, public().at("", now), &device(), None).await;
     assert!(matches!(ask().await, Ok(Polled::Pending)));
     assert!(matches!(ask().await, Ok(Polled::Pending)));
     assert!(matches!(ask().await, Ok(Polled::SlowDown)));
@@ -115,7 +116,7 @@ async fn every_answer_means_what_it_says() {
 #[tokio::test]
 async fn it_is_asked_again_until_there_is_an_answer() {
     let server = Scripted::start(&[PENDING, TOKENS]).await;
-    let tokens = poll(&web(), &server.url, &public(), &device(), None).await.unwrap();
+    let tokens = poll(&web(), &server.url, public().at("", now), &device(), None).await.unwrap();
     assert_eq!(tokens.access_token.expose(), "at");
     assert_eq!(server.asked().await.len(), 2);
 }
@@ -123,7 +124,7 @@ async fn it_is_asked_again_until_there_is_an_answer() {
 #[tokio::test]
 async fn a_code_past_its_time_is_not_asked_about() {
     let device = Device { expires_in: 1, interval: 5, ..device() };
-    let answer = poll(&web(), "http://127.0.0.1:1", &public(), &device, None).await;
+    let answer = poll(&web(), "http://127.0.0.1:1", public().at("", now), &device, None).await;
     assert!(matches!(answer, Err(DeviceError::Expired)));
 }
 

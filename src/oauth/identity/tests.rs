@@ -1,5 +1,5 @@
 use super::{IdentityEndpoints, id_token_claims, identify, introspect, userinfo};
-use crate::oauth::scripted::{Scripted, pairs, public, secret, web};
+use crate::oauth::scripted::{Scripted, now, pairs, public, secret, web};
 use crate::secret::Secret;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -55,7 +55,7 @@ async fn an_opaque_token_is_introspected() {
     ])
     .await;
     let web = web();
-    let ask = async || introspect(&web, &server.url, &public(), &secret("at")).await;
+    let ask = async || introspect(&web, &server.url, public().at("", now), &secret("at")).await;
     let claims = ask().await.unwrap();
     assert_eq!((claims.shown().as_deref(), claims.scope.as_deref()), (Some("ada"), Some("a b")));
     assert_eq!(ask().await, None);
@@ -74,7 +74,7 @@ async fn only_what_must_be_asked_is_asked() {
     let (web, url) = (web(), server.url.clone());
     let endpoints = IdentityEndpoints { userinfo: Some(&url), introspection: Some(&url) };
     let ask = async |endpoints, token: Option<Secret<String>>| {
-        identify(&web, endpoints, &public(), &secret("at"), token.as_ref()).await
+        identify(&web, endpoints, public().at("", now), &secret("at"), token.as_ref()).await
     };
     let named = id_token(r#"{"sub":"1","email":"a@x"}"#);
     assert_eq!(ask(endpoints, Some(named)).await.as_deref(), Some("a@x"));

@@ -1,5 +1,5 @@
 use super::{RevocationError, TokenKind, revoke};
-use crate::oauth::scripted::{Scripted, pairs, public, secret, web};
+use crate::oauth::scripted::{Scripted, now, pairs, public, secret, web};
 
 const JSON: &str = "application/json";
 
@@ -7,8 +7,10 @@ const JSON: &str = "application/json";
 async fn a_token_is_revoked_with_its_kind() {
     let server = Scripted::start(&[(200, "text/plain", ""), (204, JSON, "")]).await;
     let (web, url) = (web(), format!("{}/revoke?x=%2f", server.url));
-    revoke(&web, &url, &public(), &secret("r&1"), TokenKind::RefreshToken).await.unwrap();
-    revoke(&web, &url, &public(), &secret("a"), TokenKind::AccessToken).await.unwrap();
+    revoke(&web, &url, public().at("", now), &secret("r&1"), TokenKind::RefreshToken)
+        .await
+        .unwrap();
+    revoke(&web, &url, public().at("", now), &secret("a"), TokenKind::AccessToken).await.unwrap();
     let asked = server.asked().await;
     assert_eq!(asked[0].line, "POST /revoke?x=%2f");
     let form =
@@ -29,7 +31,8 @@ async fn a_token_that_may_still_be_good_is_told() {
     let web = web();
     let ask = async || {
         let token = secret("hunter2");
-        let error = revoke(&web, &server.url, &public(), &token, TokenKind::AccessToken).await;
+        let error =
+            revoke(&web, &server.url, public().at("", now), &token, TokenKind::AccessToken).await;
         let error = error.unwrap_err();
         assert!(!format!("{error} {error:?}").contains("hunter2"));
         error

@@ -1,7 +1,7 @@
 use super::{TokenError, TokenSet, exchange_code, granted, refresh};
 use crate::oauth::client::{AuthMethod, Client};
 use crate::oauth::error_response::Unavailable;
-use crate::oauth::scripted::{Scripted, pairs, public, secret, web};
+use crate::oauth::scripted::{Scripted, now, pairs, public, secret, web};
 use crate::oauth::web::{Answer, WebError};
 use crate::secret::Secret;
 use base64::Engine;
@@ -193,7 +193,7 @@ async fn a_code_goes_out_with_everything_that_belongs_to_it() {
         &web(),
         // As published: with a query, and escapes that nobody needs.
         &format!("{}/t%6Fken//x?tenant=a%2fb", server.url),
-        &public(),
+        public().at("", now),
         &secret("c/o+d&e"),
         &secret(VERIFIER),
         "http://localhost:4711/oauth/callback",
@@ -224,8 +224,8 @@ async fn a_refresh_token_goes_out_with_scope_and_resource_or_without() {
     let (web, url) = (web(), server.url.clone());
     let token = secret("r/1");
     let resource = Some("https://mcp.example/a%2Fb/");
-    refresh(&web, &url, &public(), &token, Some("a b"), resource).await.unwrap();
-    refresh(&web, &url, &public(), &token, None, None).await.unwrap();
+    refresh(&web, &url, public().at("", now), &token, Some("a b"), resource).await.unwrap();
+    refresh(&web, &url, public().at("", now), &token, None, None).await.unwrap();
     let asked = server.asked().await;
     let full = [
         ("grant_type", "refresh_token"),
@@ -247,7 +247,7 @@ async fn a_client_authenticates_as_its_method_says() {
         ..Client::preregistered("i:d é".into(), Some(secret("s:e c+r%t")), None)
     };
     for method in [AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost, AuthMethod::None] {
-        refresh(&web, &url, &client(method), &secret("r"), None, None).await.unwrap();
+        refresh(&web, &url, client(method).at("", now), &secret("r"), None, None).await.unwrap();
     }
     let asked = server.asked().await;
     // RFC 6749 section 2.3.1: each is form-encoded first.
@@ -266,7 +266,7 @@ async fn what_happened_on_the_way_decides_what_may_be_asked_again() {
     let server = Scripted::start(&[(0, "", ""), (307, "text/plain", "")]).await;
     let (web, url) = (web(), server.url.clone());
     let ask = async |url: &str| {
-        refresh(&web, url, &public(), &secret("r"), None, None).await.unwrap_err()
+        refresh(&web, url, public().at("", now), &secret("r"), None, None).await.unwrap_err()
     };
     assert!(matches!(ask(&url).await, TokenError::Lost(_)));
     assert!(matches!(ask(&url).await, TokenError::Unavailable(_)));
@@ -282,6 +282,6 @@ async fn a_token_request_can_run_on_any_thread() {
         future
     }
     let (web, token, client) = (web(), secret("r"), public());
-    drop(send(refresh(&web, "", &client, &token, None, None)));
-    drop(send(exchange_code(&web, "", &client, &token, &token, "", None)));
+    drop(send(refresh(&web, "", client.at("", now), &token, None, None)));
+    drop(send(exchange_code(&web, "", client.at("", now), &token, &token, "", None)));
 }

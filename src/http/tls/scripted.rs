@@ -1,0 +1,198 @@
+//! For tests: an authority, what it signs, and a server that may ask for a certificate.
+
+use rcgen::string::Ia5String;
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, SanType};
+use rustls::crypto::ring::default_provider;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
+use std::sync::{Arc, Mutex};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+
+/// Signs certificates.
+pub(crate) struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    pub(crate) pem: String,
+}
+
+impl Authority {
+    pub(crate) fn new(name: &str) -> Self {
+        let key = KeyPair::generate().unwrap();
+        let mut params = params(name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let pem = params.self_signed(&key).unwrap().pem();
+        Self { issuer: Issuer::new(params, key), pem }
+    }
+
+    /// Its certificate in a file.
+    pub(crate) fn file(&self) -> tempfile::NamedTempFile {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), &self.pem).unwrap();
+        file
+    }
+
+    /// Certificate and key for `name`.
+    pub(crate) fn sign(&self, name: &str) -> String {
+        self.sign_with(params(name))
+    }
+
+    pub(crate) fn sign_expired(&self, name: &str) -> String {
+        let mut params = params(name);
+        params.not_before = rcgen::date_time_ymd(2020, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2021, 1, 1);
+        self.sign_with(params)
+    }
+
+    fn sign_with(&self, mut params: CertificateParams) -> String {
+        params.subject_alt_names.push(SanType::IpAddress([127, 0, 0, 1].into()));
+        self.sign_as_is(&params)
+    }
+
+    /// Good for a host of that name only.
+    pub(crate) fn sign_for_host(&self, host: &str) -> String {
+        let mut params = params(host);
+        params.subject_alt_names.push(SanType::DnsName(Ia5String::try_from(host).unwrap()));
+        self.sign_as_is(&params)
+    }
+
+    fn sign_as_is(&self, params: &CertificateParams) -> String {
+        let key = KeyPair::generate().unwrap();
+        params.signed_by(&key, &self.issuer).unwrap().pem() + &key.serialize_pem()
+    }
+}
+
+fn params(name: &str) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params
+}
+
+/// What came to a [`TlsSite`].
+#[derive(Debug, Clone)]
+pub(crate) struct Seen {
+    pub(crate) request: String,
+    /// The whole client certificate.
+    pub(crate) certificate: Option<Vec<u8>>,
+}
+
+impl Seen {
+    /// The certificate names `subject`.
+    pub(crate) fn is_from(&self, subject: &str) -> bool {
+        let der = self.certificate.as_deref().unwrap_or_default();
+        der.windows(subject.len()).any(|part| part == subject.as_bytes())
+    }
+}
+
+/// How a [`TlsSite`] treats its clients.
+pub(crate) enum Wants<'a> {
+    Nothing,
+    /// A certificate of this authority.
+    Certificate(&'a Authority),
+    /// The same, but anybody may come in.
+    CertificatePerhaps(&'a Authority),
+    /// It asks, and then closes the connection without a word, as Node does.
+    ToCloseAfterAsking(&'a Authority),
+}
+
+/// A web site on loopback that answers everything with `{}`, one request a connection.
+pub(crate) struct TlsSite {
+    pub(crate) origin: String,
+    seen: Arc<Mutex<Vec<Seen>>>,
+}
+
+impl TlsSite {
+    pub(crate) async fn start(identity: &str, wants: Wants<'_>) -> Self {
+        Self::start_with(identity, wants, rustls::ALL_VERSIONS, &[]).await
+    }
+
+    pub(crate) async fn start_with(
+        identity: &str,
+        wants: Wants<'_>,
+        versions: &[&'static SupportedProtocolVersion],
+        protocols: &[&str],
+    ) -> Self {
+        let closes = matches!(wants, Wants::ToCloseAfterAsking(_));
+        let mut config = server(identity, wants, versions);
+        config.alpn_protocols = protocols.iter().map(|one| one.as_bytes().to_vec()).collect();
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let origin = format!("https://{}", listener.local_addr().unwrap());
+        let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
+        let log = seen.clone();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let (acceptor, log) = (acceptor.clone(), log.clone());
+                tokio::spawn(async move { serve(stream, acceptor, &log, closes).await });
+            }
+        });
+        Self { origin, seen }
+    }
+
+    pub(crate) fn seen(&self) -> Vec<Seen> {
+        std::mem::take(&mut self.seen.lock().unwrap())
+    }
+}
+
+fn server(
+    identity: &str,
+    wants: Wants<'_>,
+    versions: &[&'static SupportedProtocolVersion],
+) -> ServerConfig {
+    let provider = Arc::new(default_provider());
+    let builder = ServerConfig::builder_with_provider(provider.clone());
+    let builder = builder.with_protocol_versions(versions).unwrap();
+    let verifier = |authority: &Authority| {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(authority.pem.as_bytes()).unwrap()).unwrap();
+        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
+    };
+    let builder = match wants {
+        Wants::Nothing => builder.with_no_client_auth(),
+        Wants::Certificate(by) => builder.with_client_cert_verifier(verifier(by).build().unwrap()),
+        Wants::CertificatePerhaps(by) | Wants::ToCloseAfterAsking(by) => {
+            builder.with_client_cert_verifier(verifier(by).allow_unauthenticated().build().unwrap())
+        }
+    };
+    let certificates = CertificateDer::pem_slice_iter(identity.as_bytes());
+    let certificates = certificates.collect::<Result<_, _>>().unwrap();
+    let key = PrivateKeyDer::from_pem_slice(identity.as_bytes()).unwrap();
+    builder.with_single_cert(certificates, key).unwrap()
+}
+
+async fn serve(
+    stream: TcpStream,
+    acceptor: TlsAcceptor,
+    log: &Mutex<Vec<Seen>>,
+    closes: bool,
+) -> Option<()> {
+    // A refused client is told so before the connection is dropped; what it has sent already
+    // is read, as the system would reset the connection otherwise.
+    let accepting = acceptor.accept(stream).into_fallible().await;
+    let mut stream = match accepting {
+        Ok(stream) => stream,
+        Err((_, mut stream)) => {
+            stream.shutdown().await.ok()?;
+            while stream.read(&mut [0; 1024]).await.ok()? > 0 {}
+            return None;
+        }
+    };
+    if closes {
+        return None;
+    }
+    let mut request = Vec::new();
+    while !request.windows(4).any(|end| end == b"\r\n\r\n") {
+        if stream.read_buf(&mut request).await.ok()? == 0 {
+            return None;
+        }
+    }
+    let certificates = stream.get_ref().1.peer_certificates();
+    let certificate = certificates.and_then(|all| all.first()).map(|one| one.to_vec());
+    let request = String::from_utf8_lossy(&request).into_owned();
+    log.lock().unwrap().push(Seen { request, certificate });
+    let answer = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}";
+    stream.write_all(answer.as_bytes()).await.ok()?;
+    stream.shutdown().await.ok()
+}

@@ -1,0 +1,116 @@
+//! Clocks of servers, as their `Date` header tells them (RFC 9110 section 6.6.1): what is
+//! signed here must be neither too old nor from the future over there.
+
+use reqwest::header::{DATE, HeaderMap};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use url::Url;
+
+/// A difference that is none, in seconds: the header is cut to seconds, and old on arrival.
+const NONE: u64 = 1;
+
+/// How far servers' clocks are ahead of this one, by origin. Clones share what they learn.
+#[derive(Debug, Clone, Default)]
+pub struct Clocks(Arc<Mutex<BTreeMap<String, i64>>>);
+
+impl Clocks {
+    /// The server's time, as far as it is known; both in seconds since 1970.
+    pub fn at(&self, url: &Url, now: u64) -> u64 {
+        let ahead = self.lock().get(&url.origin().ascii_serialization()).copied();
+        now.saturating_add_signed(ahead.unwrap_or(0))
+    }
+
+    /// Learns from the answer to something that was signed at `now` and refused. Whether the
+    /// server's clock is another than was thought, so that signing anew may help.
+    pub fn learn(&self, url: &Url, headers: &HeaderMap, now: u64) -> bool {
+        let Some(date) = date(headers) else { return false };
+        if date.abs_diff(self.at(url, now)) <= NONE {
+            return false;
+        }
+        let ahead = i128::from(date) - i128::from(now);
+        let ahead = i64::try_from(ahead).unwrap_or(0);
+        self.lock().insert(url.origin().ascii_serialization(), ahead);
+        true
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, i64>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The `Date` of a response in seconds since 1970, if it is spelled as servers must spell it:
+/// `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110 section 5.6.7).
+pub fn date(headers: &HeaderMap) -> Option<u64> {
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let text = headers.get(DATE)?.to_str().ok()?.trim();
+    let (_, text) = text.split_once(", ")?;
+    let parts: Vec<&str> = text.split(' ').collect();
+    let [day, month, year, time, "GMT"] = parts[..] else { return None };
+    let month = MONTHS.iter().position(|name| *name == month)? as u64;
+    let (day, year): (u64, u64) = (day.parse().ok()?, year.parse().ok()?);
+    let clock: Vec<u64> = time.split(':').map_while(|part| part.parse().ok()).collect();
+    let [hours, minutes, seconds] = clock[..] else { return None };
+    let fits = (1970..10_000).contains(&year) && (1..=31).contains(&day);
+    if !fits || hours > 23 || minutes > 59 || seconds > 60 {
+        return None;
+    }
+    // Years that begin in March: the leap day is the last one.
+    let (year, month) = if month < 2 { (year - 1, month + 10) } else { (year, month - 2) };
+    let days = year * 365 + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day;
+    // Until 1970 by the same count.
+    Some((days.checked_sub(719_469)?) * 86_400 + hours * 3600 + minutes * 60 + seconds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Clocks, date};
+    use reqwest::header::{DATE, HeaderMap, HeaderValue};
+    use url::Url;
+
+    fn headers(date: &str) -> HeaderMap {
+        HeaderMap::from_iter([(DATE, HeaderValue::from_str(date).unwrap())])
+    }
+
+    #[test]
+    fn a_date_is_read_as_seconds() {
+        for (text, expected) in [
+            ("Thu, 01 Jan 1970 00:00:00 GMT", Some(0)),
+            ("Sun, 06 Nov 1994 08:49:37 GMT", Some(784_111_777)),
+            ("Tue, 29 Feb 2000 23:59:59 GMT", Some(951_868_799)),
+            ("Wed, 01 Mar 2000 00:00:00 GMT", Some(951_868_800)),
+            ("Sat, 31 Dec 2016 23:59:60 GMT", Some(1_483_228_800)),
+            ("Fri, 01 Jan 2100 00:00:00 GMT", Some(4_102_444_800)),
+            ("Sunday, 06-Nov-94 08:49:37 GMT", None),
+            ("Sun, 06 Nov 1994 08:49:37 +0100", None),
+            ("Sun, 32 Nov 1994 08:49:37 GMT", None),
+            ("Sun, 06 Nov 1994 08:49 GMT", None),
+            ("Sun, 06 Nov 1994 08:49:37:1 GMT", None),
+            ("Sun, 06 Nov 99999999999999999999 08:49:37 GMT", None),
+            ("1994-11-06", None),
+            ("", None),
+        ] {
+            assert_eq!(date(&headers(text)), expected, "{text}");
+        }
+        assert_eq!(date(&HeaderMap::new()), None);
+    }
+
+    #[test]
+    fn a_clock_is_learned_for_its_origin_and_only_if_it_is_off() {
+        let clocks = Clocks::default();
+        let url = |text: &str| Url::parse(text).unwrap();
+        let (server, other) = (url("https://as.example/token"), url("https://rs.example/"));
+        let off = headers("Sun, 06 Nov 1994 08:49:37 GMT");
+        let now = 784_111_777;
+        for near in [now - 1, now, now + 1] {
+            assert!(!clocks.learn(&server, &off, near), "{near}");
+        }
+        assert!(clocks.learn(&server, &off, now - 90));
+        assert_eq!(clocks.at(&url("https://as.example/x"), now - 80), now + 10);
+        assert_eq!(clocks.at(&other, 5), 5);
+        // Known by now, so that asking again would not help.
+        assert!(!clocks.clone().learn(&server, &off, now - 90));
+        assert!(clocks.learn(&server, &off, now + 90));
+        assert_eq!(clocks.at(&server, now + 90), now);
+    }
+}

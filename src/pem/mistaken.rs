@@ -1,0 +1,150 @@
+//! What a file is that cannot be used, and the command that makes a usable one of it.
+
+use super::PemError;
+use super::block::Block;
+use der::asn1::ObjectIdentifier;
+use der::{Decode, Reader, SliceReader};
+
+fn unsupported(text: impl Into<String>) -> PemError {
+    PemError::Unsupported(text.into())
+}
+
+/// For a text without a private key in PEM.
+pub(super) fn no_private_key(text: &str, blocks: &[Block<'_>]) -> PemError {
+    if let Some(error) = json(text) {
+        return error;
+    }
+    let has = |end: &str| blocks.iter().any(|block| block.label.ends_with(end));
+    if has("CERTIFICATE") {
+        return unsupported(
+            "it holds only a certificate; the private key that was made with it is needed, often \
+             a .key file beside it",
+        );
+    }
+    if has("PUBLIC KEY") {
+        return unsupported("it holds a public key; the private key is needed");
+    }
+    if has("CERTIFICATE REQUEST") {
+        return unsupported("it holds a certificate request; the private key is needed");
+    }
+    if text.trim_start().starts_with("PuTTY-User-Key-File") {
+        return unsupported(
+            "it is a PuTTY key; PuTTYgen's \"Export OpenSSH key\" and then ssh-keygen -p -m \
+             PKCS8 -f COPY make PEM of it",
+        );
+    }
+    PemError::NoPrivateKey
+}
+
+fn json(text: &str) -> Option<PemError> {
+    let text = text.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
+    if !text.starts_with(['{', '[']) {
+        return None;
+    }
+    Some(unsupported(if text.contains("\"kty\"") {
+        "it is a JSON Web Key (JWK), not PEM; save the key as PEM where it was made, or convert \
+         it with a JWK tool, such as npx pem-jwk FILE for RSA"
+    } else if text.contains("\"private_key\"") {
+        "it is JSON with a private key inside, such as a service account file, not PEM; jq -r \
+         .private_key FILE writes the key by itself"
+    } else {
+        "it is JSON, not PEM"
+    }))
+}
+
+/// `Proc-Type: 4,ENCRYPTED`: its keys come from MD5.
+pub(super) fn legacy_encryption() -> PemError {
+    unsupported(
+        "the private key is encrypted in OpenSSL's old way (Proc-Type: 4,ENCRYPTED), which \
+         protects badly; openssl pkcs8 -topk8 -v2 aes-256-cbc -in FILE -out NEW encrypts it anew",
+    )
+}
+
+/// A PEM label that ends with `PRIVATE KEY` and is none of ours.
+pub(super) fn other_private_key(label: &str) -> PemError {
+    match label {
+        "OPENSSH PRIVATE KEY" => unsupported(
+            "the private key is in OpenSSH's own format; ssh-keygen -p -m PKCS8 -f COPY, on a \
+             copy as it changes the file, makes PEM of RSA and ECDSA keys",
+        ),
+        "DSA PRIVATE KEY" => unsupported("it is a DSA key; an RSA, EC or Ed25519 key is needed"),
+        _ => unsupported(
+            "the private key is of a kind that keyferry does not know; an RSA, EC or Ed25519 key \
+             in PKCS#8 is needed",
+        ),
+    }
+}
+
+/// PKCS#8 with a key that makes no signature here.
+pub(super) fn other_algorithm(algorithm: ObjectIdentifier) -> PemError {
+    let name = match algorithm.to_string().as_str() {
+        "1.2.840.10040.4.1" => "a DSA key".to_owned(),
+        "1.2.840.113549.1.3.1" => "a Diffie-Hellman key, which signs nothing".to_owned(),
+        "1.3.101.110" => "an X25519 key, which signs nothing".to_owned(),
+        "1.3.101.111" => "an X448 key, which signs nothing".to_owned(),
+        "1.3.101.113" => "an Ed448 key".to_owned(),
+        other => format!("a key of an unknown kind ({other})"),
+    };
+    unsupported(format!("it is {name}; an RSA, EC (P-256, P-384) or Ed25519 key is needed"))
+}
+
+pub(super) fn other_curve(curve: ObjectIdentifier) -> PemError {
+    let name = match curve.to_string().as_str() {
+        "1.3.132.0.10" => "secp256k1".to_owned(),
+        "1.3.132.0.33" => "P-224".to_owned(),
+        "1.3.132.0.35" => "P-521".to_owned(),
+        other => other.to_owned(),
+    };
+    unsupported(format!("it is an EC key on the curve {name}; only P-256 and P-384 can be used"))
+}
+
+pub(super) fn incomplete_ec(why: &str) -> PemError {
+    unsupported(format!(
+        "the EC key cannot be used as it is: {why}; openssl ec -in FILE -param_enc named_curve \
+         -conv_form uncompressed -out NEW completes it"
+    ))
+}
+
+pub(super) fn rsa_size(bits: usize) -> PemError {
+    unsupported(format!(
+        "it is an RSA key of {bits} bits; keys of 2048 to 4096 bits can be used, and openssl \
+         genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:3072 -out NEW makes a new one"
+    ))
+}
+
+/// For bytes that are no text; `otherwise` if they are nothing that is known.
+pub(super) fn binary(file: &[u8], otherwise: PemError) -> PemError {
+    if is_pkcs12(file) {
+        return PemError::Pkcs12;
+    }
+    if matches!(file, [0xff, 0xfe, ..] | [0xfe, 0xff, ..]) {
+        return unsupported(
+            "it is text in UTF-16, as > of PowerShell writes it; let the program write the file \
+             itself, or save it as UTF-8",
+        );
+    }
+    if matches!(file, [0xfe, 0xed, 0xfe, 0xed, ..] | [0xce, 0xce, 0xce, 0xce, ..]) {
+        return unsupported(
+            "it is a Java keystore; keytool -importkeystore -srckeystore FILE -destkeystore \
+             client.p12 -deststoretype PKCS12, then openssl pkcs12 -in client.p12 -nokeys -out \
+             client.pem && openssl pkcs12 -in client.p12 -nocerts -out client.key",
+        );
+    }
+    otherwise
+}
+
+/// `PFX` (RFC 7292 section 4) begins with version 3 and a sequence. Also with lengths that
+/// are not told in advance, which DER forbids and Windows writes.
+fn is_pkcs12(file: &[u8]) -> bool {
+    let strict = SliceReader::new(file).and_then(|mut file| {
+        file.sequence(|pfx| {
+            let version = u8::decode(pfx)?;
+            let content = pfx.tlv_bytes()?;
+            while !pfx.is_finished() {
+                pfx.tlv_bytes()?;
+            }
+            Ok::<_, der::Error>(version == 3 && content.first() == Some(&0x30))
+        })
+    });
+    strict.unwrap_or(false) || file.starts_with(&[0x30, 0x80, 2, 1, 3, 0x30])
+}

@@ -1,0 +1,41 @@
+//! Private keys and certificates as files hold them: PEM (RFC 7468) and the ASN.1 inside.
+//!
+//! Knows which file a person may have by mistake, and says with which `openssl` command
+//! it becomes one that can be used.
+
+mod block;
+mod certificate;
+mod encrypted;
+mod mistaken;
+mod private_key;
+#[cfg(test)]
+mod tests;
+mod write;
+
+pub use certificate::{Certificate, certificate};
+pub use private_key::{KeyKind, PrivateKey, needs_passphrase, private_key};
+
+/// Why a file cannot be used. The texts are complete in themselves and name no path, which
+/// the caller does.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PemError {
+    #[error("the private key is encrypted, and its passphrase is needed")]
+    PassphraseNeeded,
+    #[error("the passphrase does not open the private key")]
+    WrongPassphrase,
+    #[error(
+        "it is a PKCS#12 file, not PEM; these two commands make the certificate and a key that \
+         stays encrypted: openssl pkcs12 -in FILE -nokeys -out client.pem && openssl pkcs12 \
+         -in FILE -nocerts -out client.key"
+    )]
+    Pkcs12,
+    #[error("it holds no private key: no line in it reads -----BEGIN PRIVATE KEY-----")]
+    NoPrivateKey,
+    #[error("it holds no certificate: no line in it reads -----BEGIN CERTIFICATE-----")]
+    NoCertificate,
+    #[error("the {0} in it is damaged")]
+    Damaged(&'static str),
+    /// What it is, and how it becomes usable.
+    #[error("{0}")]
+    Unsupported(String),
+}

@@ -5,7 +5,7 @@ use crate::support::clock;
 use crate::support::gate::{Gate, Verdict, bearers};
 use crate::support::home::Home;
 use crate::support::http::Request;
-use crate::support::jws::{self, ALGORITHMS, Pair, Token, Verifier};
+use crate::support::jws::{self, ALGORITHMS, ENCRYPTED, PASSPHRASE, Pair, Token, Verifier};
 use crate::support::mcp_server::Server;
 use serde_json::json;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -261,12 +261,10 @@ fn a_key_that_is_refused_is_told_by_name_after_one_more_try() {
 
 #[test]
 fn an_encrypted_key_wants_its_passphrase_and_is_remembered_with_it() {
-    const PASSPHRASE: &str = "the-5ecret-passphrase";
-    let encrypted = include_str!("../fixtures/keys/ec-encrypted.pem");
     let shown = Shown::default();
     let server = verifying(Verifier::of_the_encrypted_key(), &shown);
     let home = Arc::new(Home::new("plaintext"));
-    let key = home.file("key.pem", encrypted);
+    let key = home.file("key.pem", ENCRYPTED);
     let flags = ["--with", "jwt", "--alg", "ES256", "--private-key", &key, "--claim", "sub=svc"];
     let done = login(&home, &server.url(), &flags, "not-the-passphrase\n").expect_one_of(&[1, 2]);
     tells(&json!(done.stderr), &["passphrase", &key]);

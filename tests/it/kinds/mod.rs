@@ -8,6 +8,9 @@ mod dpop;
 mod enterprise;
 mod jwt;
 mod jwt_bearer;
+mod lacking;
+mod listed;
+mod mutual_tls;
 mod password;
 
 use crate::support::bridge::{Bridge, Launch, initialize_params};

@@ -1,7 +1,7 @@
 //! JSON Web Signatures read by other code than the product's own, and the keys for them.
 
 use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::signature::{self, KeyPair, RsaKeyPair, UnparsedPublicKey, VerificationAlgorithm};
 use ring::{digest, hmac};
 use rustls::pki_types::PrivatePkcs8KeyDer;
@@ -33,6 +33,10 @@ pub(crate) const ALGORITHMS: [&str; 7] =
     ["HS256", "HS384", "HS512", "RS256", "PS256", "ES256", "EdDSA"];
 
 const RSA: &str = include_str!("../fixtures/keys/rsa.pem");
+/// What is in the encrypted one.
+pub(crate) const EC: &str = include_str!("../fixtures/keys/ec.pem");
+pub(crate) const ENCRYPTED: &str = include_str!("../fixtures/keys/ec-encrypted.pem");
+pub(crate) const PASSPHRASE: &str = "the-5ecret-passphrase";
 
 impl Pair {
     pub(crate) fn of(alg: &'static str) -> Self {
@@ -77,8 +81,9 @@ fn made(
 impl Verifier {
     /// Of the encrypted key among the fixtures, for ES256.
     pub(crate) fn of_the_encrypted_key() -> Self {
-        let point = include_str!("../fixtures/keys/ec-encrypted.pub").trim();
-        Self::Public(&signature::ECDSA_P256_SHA256_FIXED, STANDARD.decode(point).expect("base64"))
+        let key = rcgen::KeyPair::from_pem(EC).expect("a key");
+        let point = key.public_key_raw().to_vec();
+        Self::Public(&signature::ECDSA_P256_SHA256_FIXED, point)
     }
 
     /// Of an ES256 key in a JWK (RFC 7517).

@@ -17,6 +17,7 @@ pub(crate) mod login_endpoint;
 pub(crate) mod mcp_server;
 pub(crate) mod message;
 pub(crate) mod modern;
+pub(crate) mod mutual_tls;
 #[cfg(target_os = "linux")]
 pub(crate) mod preload;
 pub(crate) mod protected;

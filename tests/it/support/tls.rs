@@ -26,6 +26,11 @@ pub(crate) fn in_front_of(server: &Server) -> SocketAddr {
             PrivateKeyDer::from_pem_slice(key).expect("a key"),
         )
         .expect("a usable certificate");
+    in_front_with(server, config)
+}
+
+/// The same with a configuration of one's own.
+pub(crate) fn in_front_with(server: &Server, config: ServerConfig) -> SocketAddr {
     let config = Arc::new(config);
     let behind = server.address();
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("bind");

@@ -1,5 +1,6 @@
 //! Every kind of credential: taught by `login`, or by the flags of `run` alone.
 
+mod along;
 mod by_hand;
 mod client_credentials;
 mod cloudflare_access;
@@ -11,6 +12,9 @@ mod jwt_bearer;
 mod lacking;
 mod listed;
 mod mutual_tls;
+#[cfg(target_os = "linux")]
+mod silence;
+mod usage;
 mod password;
 
 use crate::support::bridge::{Bridge, Launch, initialize_params};

@@ -1,8 +1,10 @@
 //! The command line as typed: types and help text. Touches nothing.
 
+mod kinds;
 mod misuse;
 mod oauth;
 
+pub use kinds::{BodyArg, CertificateArgs, KindArgs};
 pub use misuse::{Misuse, Stop, parse};
 pub use oauth::OAuthArgs;
 
@@ -82,6 +84,10 @@ pub struct CredentialArgs {
     pub header_file: Vec<PathBuf>,
     #[command(flatten)]
     pub oauth: OAuthArgs,
+    #[command(flatten)]
+    pub kinds: KindArgs,
+    #[command(flatten)]
+    pub certificate: CertificateArgs,
 }
 
 /// Kinds of credential.
@@ -93,6 +99,20 @@ pub enum WithArg {
     Device,
     /// A static key in a header
     ApiKey,
+    /// A token for a client that is no person (RFC 6749 section 4.4)
+    ClientCredentials,
+    /// A token for an assertion from elsewhere (RFC 7523)
+    JwtBearer,
+    /// Enterprise-managed authorization: a token for an identity of the company (ID-JAG)
+    Enterprise,
+    /// A JWT signed here
+    Jwt,
+    /// A token from a login endpoint
+    Password,
+    /// A service token of Cloudflare Access
+    CloudflareAccess,
+    /// Another program holds the secret
+    Command,
     /// No credential
     None,
 }

@@ -1,16 +1,18 @@
 //! Flags and environment -> what is meant. The only reader of the environment.
 
+mod along;
 mod headers;
+mod kinds;
 mod oauth;
 mod person;
 
+pub use along::{Asking, asking, client, connection};
 pub use person::{Reaching, sign_in};
 
 use crate::authorization::{Kind, Plan, Remote, RemoteError};
-use crate::cli::{CredentialArgs, LogArgs, NetworkArgs, RemoteArgs, WithArg};
+use crate::cli::{CredentialArgs, LogArgs, RemoteArgs, WithArg};
 use crate::credential::api_key::Placement;
 use crate::failure::{Exit, Failure};
-use crate::http::{ClientSettings, Tls, is_loopback, ready_tls};
 use crate::secret::{Redactor, Secret};
 use crate::vault::{KeySource, PassphraseFrom, Settings as VaultSettings};
 use directories::{BaseDirs, ProjectDirs};
@@ -126,43 +128,62 @@ fn data_directory() -> Result<PathBuf, Failure> {
 ///
 /// # Errors
 /// A usage failure that names the flag or reference at fault.
-pub fn plan(args: &CredentialArgs, redactor: &Redactor) -> Result<Plan, Failure> {
+fn plan(args: &CredentialArgs, redactor: &Redactor) -> Result<Plan, Failure> {
     let placed = args.key_header.is_some() || args.key_scheme.is_some();
     let placement = Placement::new(args.key_header.as_deref(), args.key_scheme.as_deref())
         .map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
-    let kind = args.with.map(|with| match with {
+    let kind = kind(args);
+    kinds::check(&args.kinds, kind)?;
+    let secret = secret(args.secret_env.as_deref(), args.secret_file.as_deref())?;
+    if kind == Some(Kind::None) && (secret.is_some() || placed) {
+        return Err(Failure::new(Exit::Usage, "--with none takes no key"));
+    }
+    if let Some(secret) = &secret {
+        redactor.learn(secret.expose());
+    }
+    let is_oauth = kind.is_some_and(Kind::is_oauth);
+    let is_placed = kind.is_none_or(|kind| {
+        matches!(kind, Kind::ApiKey | Kind::Jwt | Kind::Password | Kind::Command)
+    });
+    if placed && !is_placed {
+        return Err(Failure::new(
+            Exit::Usage,
+            "--key-header and --key-scheme are for keys, not for tokens of an authorization server",
+        ));
+    }
+    let client_secret = secret.as_ref().filter(|_| is_oauth);
+    let oauth = oauth::plan(&args.oauth, args.with, client_secret, redactor)?;
+    if let Some(kind) = kind.filter(|kind| kind.is_made()) {
+        let given = kinds::Given { args, oauth, placement, secret, redactor };
+        let (asked, wanted) = kinds::asked(kind, given)?;
+        return Ok(Plan { kind: Some(kind), asked, wanted, ..Plan::default() });
+    }
+    // With OAuth the secret is the client's, and no key.
+    let key = secret.filter(|_| !is_oauth);
+    Ok(Plan { kind, placement: placed.then_some(placement), key, oauth, ..Plan::default() })
+}
+
+fn kind(args: &CredentialArgs) -> Option<Kind> {
+    let with = args.with.map(|with| match with {
         WithArg::Oauth if args.oauth.device_code => Kind::Device,
         WithArg::Oauth => Kind::OAuth,
         WithArg::Device => Kind::Device,
         WithArg::ApiKey => Kind::ApiKey,
+        WithArg::ClientCredentials => Kind::ClientCredentials,
+        WithArg::JwtBearer => Kind::JwtBearer,
+        WithArg::Enterprise => Kind::Enterprise,
+        WithArg::Jwt => Kind::Jwt,
+        WithArg::Password => Kind::Password,
+        WithArg::CloudflareAccess => Kind::CloudflareAccess,
+        WithArg::Command => Kind::Command,
         WithArg::None => Kind::None,
     });
     // What only OAuth knows asks for it.
-    let kind = kind.or_else(|| match oauth::is_asked_for(&args.oauth) {
+    with.or_else(|| match oauth::is_asked_for(&args.oauth) {
         true if args.oauth.device_code => Some(Kind::Device),
         true => Some(Kind::OAuth),
         false => None,
-    });
-    let key = secret(args.secret_env.as_deref(), args.secret_file.as_deref())?;
-    if kind == Some(Kind::None) && (key.is_some() || placed) {
-        return Err(Failure::new(Exit::Usage, "--with none takes no key"));
-    }
-    if let Some(key) = &key {
-        redactor.learn(key.expose());
-    }
-    let headers = headers::templates(&args.header, &args.header_file, redactor)?;
-    let is_oauth = kind.is_some_and(Kind::is_oauth);
-    if is_oauth && placed {
-        return Err(Failure::new(
-            Exit::Usage,
-            "--key-header and --key-scheme are for keys, not for a sign-in with OAuth",
-        ));
-    }
-    let client_secret = key.as_ref().filter(|_| is_oauth);
-    let oauth = oauth::plan(&args.oauth, args.with, client_secret, redactor)?;
-    // The secret is the client's then, and no key.
-    let key = key.filter(|_| !is_oauth);
-    Ok(Plan { kind, placement: placed.then_some(placement), key, headers, oauth })
+    })
 }
 
 /// The secret that `--secret-env` or `--secret-file` names.
@@ -170,14 +191,23 @@ pub fn plan(args: &CredentialArgs, redactor: &Redactor) -> Result<Plan, Failure>
 /// # Errors
 /// A usage failure if it is not there, empty, or a placeholder that was left unfilled.
 pub fn secret(name: Option<&str>, file: Option<&Path>) -> Result<Option<Secret<String>>, Failure> {
+    named_secret(name, file, "--secret-env")
+}
+
+/// The same for another pair of flags, `--X-env` and `--X-file`.
+fn named_secret(
+    name: Option<&str>,
+    file: Option<&Path>,
+    flag: &str,
+) -> Result<Option<Secret<String>>, Failure> {
     let value = match (name, file) {
         (Some(name), _) => variable(name).ok_or_else(|| {
             Failure::new(
                 Exit::Usage,
-                format!("the environment variable {name} of --secret-env is not set"),
+                format!("the environment variable {name} of {flag} is not set"),
             )
         })?,
-        (None, Some(path)) => read(path, "--secret-file")?,
+        (None, Some(path)) => read(path, &flag.replace("-env", "-file"))?,
         (None, None) => return Ok(None),
     };
     let value = value.trim_end_matches(['\r', '\n']).to_owned();
@@ -196,20 +226,6 @@ fn read(path: &Path, what: &str) -> Result<String, Failure> {
     std::fs::read_to_string(path).map_err(|error| {
         Failure::new(Exit::Usage, format!("cannot read {what} {}: {error}", path.display()))
     })
-}
-
-/// How the client for `remote` is built.
-pub fn client(args: &NetworkArgs, remote: &Remote) -> ClientSettings {
-    ClientSettings {
-        tls: remote.url().scheme() == "https",
-        loopback: is_loopback(remote.url()),
-        tls_source: Some(ready_tls(Tls { ca_cert: args.ca_cert.clone(), ..Tls::default() })),
-        connect_timeout: Duration::from_secs_f64(args.connect_timeout),
-        body_timeout: positive(args.body_timeout),
-        ipv4_only: args.ipv4,
-        cookies: !args.disable_cookies,
-        addresses: None,
-    }
 }
 
 /// Zero means no limit, as in mcp-remote.

@@ -1,27 +1,54 @@
 //! What is given out, and why nothing is.
 
 use super::Need;
+use super::proof::Proof;
 use super::tokens::Expiry;
 use crate::secret::Secret;
 use crate::vault::VaultError;
+use reqwest::Method;
 use reqwest::header::HeaderMap;
 use std::net::IpAddr;
+use std::time::Instant;
 
 /// The headers of one credential.
-#[derive(Debug)]
+#[derive(Debug, Clone, Default)]
 pub struct Credential {
+    /// All that are the same for every request.
     pub headers: HeaderMap,
     /// The bare key in them, where there is one.
     pub key: Option<Secret<String>>,
     pub origin: Origin,
     /// When it has to be renewed; none for what lasts.
     pub(super) expiry: Option<Expiry>,
+    /// Signs each request, where the token is bound to a key.
+    pub(super) proof: Option<Proof>,
+    /// When it was made because another one had been refused.
+    pub(super) replaced: Option<Instant>,
+}
+
+impl Credential {
+    /// The headers for one request to the remote.
+    pub fn for_request(&self, method: &Method) -> HeaderMap {
+        let mut headers = self.headers.clone();
+        if let Some(proof) = &self.proof {
+            proof.put(&mut headers, method, self.key.as_ref());
+        }
+        headers
+    }
+
+    /// What the remote's answer tells for the requests to come.
+    pub fn learn(&self, headers: &HeaderMap) {
+        if let Some(proof) = &self.proof {
+            proof.learn(headers);
+        }
+    }
 }
 
 /// Where a credential came from, which decides what helps when it is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Origin {
     /// There is none.
+    #[default]
     Nothing,
     /// Flags of this process.
     Flags,
@@ -29,6 +56,8 @@ pub enum Origin {
     Record,
     /// A sign-in with OAuth.
     Token,
+    /// Made without a person, and can be made anew.
+    Made,
 }
 
 /// Why there are no headers to send.

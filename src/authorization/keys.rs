@@ -1,14 +1,13 @@
-//! Headers from keys and flags, and what to say when they are of no use.
+//! What the vault was taught, headers from keys, and what to say when they are of no use.
 
+use super::machine::flags;
 use super::remote::quoted;
 use super::{
-    Authorization, AuthorizationError, HeaderPart, HeaderTemplate, Kind, KindError, Origin,
+    Asked, Authorization, AuthorizationError, Kind, KindError, Origin, Recipe, Taught, record,
 };
 use crate::credential::api_key::{KeyError, Placement};
 use crate::secret::Secret;
-use crate::vault::RecordKey;
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
-use zeroize::Zeroizing;
+use reqwest::header::{AUTHORIZATION, HeaderMap};
 
 impl Authorization {
     pub(super) fn put_key(
@@ -28,39 +27,71 @@ impl Authorization {
         Ok(())
     }
 
-    pub(super) async fn value_of(
-        &self,
-        header: &HeaderTemplate,
-    ) -> Result<HeaderValue, AuthorizationError> {
-        let mut text = Zeroizing::new(String::new());
-        for part in &header.parts {
-            match part {
-                HeaderPart::Text(piece) => text.push_str(piece.expose()),
-                HeaderPart::Vault(name) => {
-                    let secret = self.named(name, &header.name).await?;
-                    self.redactor.learn(secret.expose());
-                    text.push_str(secret.expose());
-                }
-            }
+    /// What was taught of a key, or of needing none.
+    pub(super) async fn key_record(&self) -> Result<Option<Taught>, AuthorizationError> {
+        let Some(taught) = self.taught().await? else {
+            return match self.plan.kind {
+                Some(Kind::ApiKey) => Err(self.never_taught()),
+                _ => Ok(None),
+            };
+        };
+        if self.plan.kind.is_some_and(|kind| kind != taught.kind()) {
+            return Err(self.never_taught());
         }
-        let mut value = HeaderValue::from_str(&text).map_err(|_| self.bad_header(&header.name))?;
-        value.set_sensitive(true);
-        Ok(value)
+        let wanted = self.plan.placement.as_ref();
+        match taught.kind() {
+            Kind::ApiKey if wanted.is_none() || wanted == taught.placement.as_ref() => {
+                Ok(Some(taught))
+            }
+            Kind::None => Ok(None),
+            _ => Err(self.never_taught()),
+        }
     }
 
-    async fn named(
-        &self,
-        name: &str,
-        header: &HeaderName,
-    ) -> Result<Secret<String>, AuthorizationError> {
-        let found = self.vault.read(&RecordKey::Named(name.to_owned()), self.deadline).await?;
-        let text = found.and_then(|record| String::from_utf8(record.payload.expose().clone()).ok());
-        text.map(Secret::new).ok_or_else(|| AuthorizationError::SignInNeeded {
-            message: format!(
-                "the header {header} needs the secret '{name}', which the vault does not have"
-            ),
-            hint: format!("keyferry secret set {name}"),
-        })
+    /// How to come by a credential without a person, and whether that is the vault's.
+    pub(super) async fn recipe(&self) -> Result<Option<(Recipe, bool)>, AuthorizationError> {
+        if self.brings_authorization() || self.plan.key.is_some() {
+            return Ok(None);
+        }
+        if let Asked::Whole(recipe) = &self.plan.asked {
+            return Ok(Some((self.with_passphrase(recipe).await?, false)));
+        }
+        let made = |kind: Option<Kind>| kind.is_some_and(Kind::is_made);
+        if !made(self.plan.kind) && !(self.plan.kind.is_none() && made(self.stored_kind())) {
+            return Ok(None);
+        }
+        let Some(Taught { recipe: Some(recipe), .. }) = self.taught().await? else {
+            return Err(self.never_taught());
+        };
+        let details = recipe.details();
+        let fits = self.plan.kind.is_none_or(|kind| kind == recipe.kind())
+            && self.plan.wanted.iter().all(|(name, value)| details.get(name) == Some(value));
+        if fits { Ok(Some((recipe, true))) } else { Err(self.never_taught()) }
+    }
+
+    /// The vault may know the passphrase of a key that the flags name.
+    async fn with_passphrase(&self, recipe: &Recipe) -> Result<Recipe, AuthorizationError> {
+        let mut recipe = recipe.clone();
+        let Some(file) = recipe.key_file().filter(|file| file.lacks_passphrase()) else {
+            return Ok(recipe);
+        };
+        if let Some(Taught { recipe: Some(mut known), .. }) = self.taught().await?
+            && let Some(known) = known.key_file().filter(|known| known.path == file.path)
+        {
+            file.passphrase = known.passphrase.take();
+        }
+        Ok(recipe)
+    }
+
+    /// The record, unless a sign-in with OAuth left it.
+    async fn taught(&self) -> Result<Option<Taught>, AuthorizationError> {
+        let Some(found) = self.vault.read(&self.remote.record(), self.deadline).await? else {
+            return Ok(None);
+        };
+        if Kind::from_name(&found.header.kind).is_some_and(Kind::is_oauth) {
+            return Ok(None);
+        }
+        record::read(&found).map(Some).map_err(|error| self.unusable(error))
     }
 
     pub(super) fn never_taught(&self) -> AuthorizationError {
@@ -78,7 +109,7 @@ impl Authorization {
     pub(super) fn unusable(&self, error: KindError) -> AuthorizationError {
         AuthorizationError::SignInNeeded {
             message: format!("the credential stored for {} is of no use: {error}", self.remote),
-            hint: self.login_command(Kind::ApiKey),
+            hint: self.login_command(self.kind()),
         }
     }
 
@@ -86,13 +117,6 @@ impl Authorization {
         AuthorizationError::SignInNeeded {
             message: format!("the key for {} cannot be sent: {error}", self.remote),
             hint: self.login_command(Kind::ApiKey),
-        }
-    }
-
-    fn bad_header(&self, name: &HeaderName) -> AuthorizationError {
-        AuthorizationError::SignInNeeded {
-            message: format!("the header {name} holds a character that HTTP does not allow"),
-            hint: "check the secret and the --header flag for line breaks".into(),
         }
     }
 
@@ -107,8 +131,12 @@ impl Authorization {
                 self.remote.account()
             ),
             Origin::Token => format!("{} refuses this sign-in", self.tokens.whom()),
+            Origin::Made => {
+                let kind = self.kind();
+                format!("{} refuses what its {kind} credential is", self.tokens.whom())
+            }
         };
-        let login = self.login_command(Kind::ApiKey);
+        let login = self.login_command(self.kind());
         let hint = match origin {
             // Flags win over what is stored: a login alone would change nothing.
             Origin::Flags if self.plan.key.is_some() => {
@@ -123,15 +151,31 @@ impl Authorization {
             Origin::Nothing if self.flags_suffice() => {
                 format!("leave --with none away and teach the key: {login}")
             }
-            Origin::Nothing | Origin::Record => login,
+            Origin::Nothing | Origin::Record | Origin::Made => login,
             Origin::Token => format!("{} --force", self.remote.login_command(None)),
         };
         AuthorizationError::SignInNeeded { message, hint }
     }
 
-    /// With the flags for the key's place that this process was given, too.
+    /// The kind of credential in use; a key where nothing is known.
+    fn kind(&self) -> Kind {
+        let stored = || self.stored_kind().filter(|kind| kind.is_made());
+        self.plan.kind.filter(|kind| kind.is_made()).or_else(stored).unwrap_or(Kind::ApiKey)
+    }
+
+    /// With the flags that this process was given, too.
     fn login_command(&self, kind: Kind) -> String {
         let mut command = self.remote.login_command(Some(kind.name()));
+        match &self.plan.asked {
+            Asked::Whole(recipe) => command.push_str(&flags(&recipe.details())),
+            _ if !self.plan.wanted.is_empty() => command.push_str(&flags(&self.plan.wanted)),
+            _ if kind.is_made() => {
+                let header = self.vault.header(&self.remote.record()).ok().flatten();
+                let header = header.filter(|header| header.kind == kind.name());
+                command.push_str(&header.map(|header| flags(&header.details)).unwrap_or_default());
+            }
+            _ => {}
+        }
         let Some(placement) = self.plan.placement.as_ref().filter(|_| kind == Kind::ApiKey) else {
             return command;
         };

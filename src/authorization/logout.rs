@@ -56,6 +56,7 @@ impl Authorization {
 
     fn forget_the_rest(&self) -> Result<(), VaultError> {
         let (url, account) = (self.remote.url().to_string(), self.remote.account().to_owned());
+        self.vault.remove(&RecordKey::Minted { url: url.clone(), account: account.clone() })?;
         self.vault.remove(&RecordKey::LastSeen { url, account }).map(|_| ())
     }
 

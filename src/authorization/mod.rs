@@ -2,39 +2,54 @@
 //! refuses them. Alone sees the vault, OAuth and the kinds of credential.
 //!
 //! * `plan`: what the flags ask for. `credential`: what is given out, and why nothing is.
-//! * `keys`: headers from keys and flags. `tokens`: what a sign-in with OAuth left.
-//! * `sign_in`: getting a credential with a person's help; `oauth_plan`: how they want it.
+//! * `keys`: headers from keys. `recipe`: how to come by a credential without a person;
+//!   `machine`: that being done. `proof`: requests signed with a token's key.
+//! * `tokens`: what a sign-in with OAuth left. `sign_in`: getting a credential with a person's
+//!   help; `oauth_plan`: how they want it.
+//! * `connection`: what goes along with every kind; `along`: what was taught of it.
+//! * `record`: what the vault holds. `refusal`: what helps when the remote says no.
 //! * `seen`: what was last seen of the remote. `logout`: the end.
 
+mod along;
+mod connection;
 mod credential;
 mod keys;
 mod logout;
+mod machine;
 mod oauth_plan;
 mod plan;
+mod proof;
+mod recipe;
 mod record;
+mod refusal;
 mod remote;
 mod seen;
 mod sign_in;
 mod tokens;
 
+pub use along::{Along, ClientCertificate, HeaderLine};
+pub use connection::{Connection, ConnectionSettings, absolute};
 pub use credential::{AuthorizationError, Credential, Origin, Refusal};
 pub use logout::Leave;
 pub use oauth_plan::OAuthPlan;
-pub use plan::{HeaderPart, HeaderTemplate, Plan};
-pub use record::{ApiKeyRecord, Kind, KindError, header as record_header};
+pub use plan::{Asked, HeaderPart, HeaderTemplate, Plan};
+pub use recipe::{Assertion, Flow, Grant, IdentityProvider, Recipe};
+pub use record::{Kind, KindError, Taught, header as record_header};
 pub use remote::{Remote, RemoteError};
 pub use seen::Seen;
 pub use sign_in::{Cause, Link, Need, SignIn, SignInSettings};
 
 use crate::http::readable;
-use crate::oauth::Challenge;
-use crate::secret::{Redactor, Secret};
+use crate::secret::Redactor;
 use crate::vault::Vault;
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
+use machine::{Machine, Made};
+use proof::Proof;
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use sign_in::Desk;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
-use tokens::{Expiry, TokenRecord, Tokens};
+use std::time::{Duration, Instant};
+use tokens::{TokenRecord, Tokens};
 use zeroize::Zeroizing;
 
 /// What an [`Authorization`] is made of.
@@ -42,6 +57,7 @@ pub struct Settings {
     pub vault: Vault,
     pub remote: Remote,
     pub plan: Plan,
+    pub connection: Arc<Connection>,
     pub redactor: Arc<Redactor>,
     /// How long the keychain may take.
     pub deadline: Duration,
@@ -53,11 +69,15 @@ pub struct Authorization {
     vault: Vault,
     remote: Remote,
     plan: Plan,
+    connection: Arc<Connection>,
     redactor: Arc<Redactor>,
     deadline: Duration,
     current: Arc<Mutex<Option<Arc<Credential>>>>,
     tokens: Arc<Tokens>,
     desk: Arc<Desk>,
+    machine: Machine,
+    /// Until then (seconds since 1970) a 403 does not mean that a token has ended.
+    forbidden_until: AtomicU64,
     /// Held while what was seen is written: two writes at once would lose one.
     seeing: Arc<tokio::sync::Mutex<()>>,
 }
@@ -65,7 +85,7 @@ pub struct Authorization {
 impl Authorization {
     /// Touches neither disk nor keychain nor network.
     pub fn new(settings: Settings) -> Self {
-        let Settings { vault, remote, plan, redactor, deadline, sign_in } = settings;
+        let Settings { vault, remote, plan, connection, redactor, deadline, sign_in } = settings;
         for value in remote.query_values() {
             redactor.learn(&value);
         }
@@ -82,16 +102,21 @@ impl Authorization {
             sign_in.now,
         ));
         let current = Arc::default();
+        let hidden = sign_in.browser.hidden_variables.clone();
         let desk = Arc::new(Desk::new(tokens.clone(), sign_in, Arc::clone(&current)));
+        let machine = Machine::new(tokens.clone(), desk.clone(), hidden);
         Self {
             vault,
             remote,
             plan,
+            connection,
             redactor,
             deadline,
             current,
             tokens,
             desk,
+            machine,
+            forbidden_until: AtomicU64::new(0),
             seeing: Arc::default(),
         }
     }
@@ -110,10 +135,17 @@ impl Authorization {
         self.redactor.clean(&readable(body))
     }
 
+    /// What goes along with every kind, without a credential.
+    ///
+    /// # Errors
+    /// `SignInNeeded` for a reference that cannot be filled in, `Vault`.
+    pub async fn along(&self) -> Result<HeaderMap, AuthorizationError> {
+        self.connection.headers().await
+    }
+
     /// Starts fetching the vault's key if a credential will need it, and returns at once.
     pub fn prepare(&self) {
-        let named = self.plan.headers.iter().flat_map(|header| &header.parts);
-        let from_flags = named.into_iter().any(|part| matches!(part, HeaderPart::Vault(_)));
+        let from_flags = self.connection.needs_vault();
         let from_record = !self.flags_suffice()
             && matches!(self.vault.header(&self.remote.record()), Ok(Some(header)) if header.sealed.is_some());
         if from_flags || from_record {
@@ -129,7 +161,7 @@ impl Authorization {
     pub async fn credential(&self) -> Result<Arc<Credential>, AuthorizationError> {
         match self.known() {
             Some(credential) => Ok(credential),
-            None => self.load().await,
+            None => self.load(None).await,
         }
     }
 
@@ -148,68 +180,6 @@ impl Authorization {
         valid.then_some(current)
     }
 
-    /// The remote refused `sent`: another credential, if there is one by now.
-    ///
-    /// # Errors
-    /// [`AuthorizationError::SignInNeeded`] if what was refused is still all there is,
-    /// [`AuthorizationError::Person`] where a sign-in with OAuth helps.
-    pub async fn after_refusal(
-        &self,
-        sent: &Credential,
-        refusal: Refusal<'_>,
-    ) -> Result<Arc<Credential>, AuthorizationError> {
-        let challenge = Challenge::read(refusal.headers.get_all(WWW_AUTHENTICATE));
-        if let Some(address) = refusal.address {
-            self.tokens.web.met_remote_at(address);
-        }
-        if sent.origin == Origin::Token {
-            return self.after_refused_token(sent, refusal.status, challenge).await;
-        }
-        match self.load().await {
-            Ok(fresh) if fresh.headers != sent.headers => return Ok(fresh),
-            Ok(_) => {}
-            Err(AuthorizationError::Person(need)) => {
-                return Err(AuthorizationError::Person(need.challenged(challenge)));
-            }
-            Err(error) => return Err(error),
-        }
-        if refusal.status == 401 && self.may_sign_in(sent.origin) {
-            return Err(self.desk.first_need(challenge, || self.refused(sent.origin)).await);
-        }
-        Err(self.refused(sent.origin))
-    }
-
-    async fn after_refused_token(
-        &self,
-        sent: &Credential,
-        status: u16,
-        challenge: Option<Challenge>,
-    ) -> Result<Arc<Credential>, AuthorizationError> {
-        let scope = challenge.as_ref().filter(|one| one.is_insufficient_scope());
-        if let (403, Some(challenge)) = (status, scope) {
-            let record = self.tokens.load().await?;
-            if let Some(record) = record.filter(|record| !record.carries(sent.key.as_ref())) {
-                return self.give_out(&record).await;
-            }
-            let challenge = challenge.clone();
-            return Err(self.desk.step_up(sent.key.clone(), challenge).await);
-        }
-        // Some servers answer an expired token with 403 and nothing else.
-        let now = (self.tokens.now)();
-        let past = sent.expiry.is_some_and(|expiry| !expiry.is_fresh(now));
-        if status == 403 && (challenge.is_some() || !past) {
-            return Err(self.refused(sent.origin));
-        }
-        self.tokens.web.forget();
-        match self.tokens.renew(sent.key.clone()).await {
-            Ok(record) => self.give_out(&record).await,
-            Err(AuthorizationError::Person(need)) => {
-                Err(AuthorizationError::Person(need.challenged(challenge)))
-            }
-            Err(error) => Err(error),
-        }
-    }
-
     /// Whether OAuth is a way to get in: not where the person gave or taught something else.
     fn may_sign_in(&self, origin: Origin) -> bool {
         !self.flags_suffice()
@@ -224,6 +194,12 @@ impl Authorization {
         Ok(taught.is_none_or(|taught| self.plan.oauth.teaches(&taught.plan)))
     }
 
+    /// The command that teaches the kind of credential in use, with further flags to follow.
+    pub fn login_anew(&self) -> String {
+        let kind = self.plan.kind.or_else(|| self.stored_kind()).unwrap_or(Kind::None);
+        self.remote.login_command((!kind.is_oauth()).then(|| kind.name()))
+    }
+
     fn stored_kind(&self) -> Option<Kind> {
         let header = self.vault.header(&self.remote.record()).ok().flatten()?;
         Kind::from_name(&header.kind)
@@ -232,10 +208,24 @@ impl Authorization {
     fn flags_suffice(&self) -> bool {
         self.plan.key.is_some()
             || self.plan.kind == Some(Kind::None)
-            || self.plan.headers.iter().any(|header| header.name == AUTHORIZATION)
+            || matches!(self.plan.asked, Asked::Whole(_))
+            || self.brings_authorization()
     }
 
-    async fn load(&self) -> Result<Arc<Credential>, AuthorizationError> {
+    /// `--header Authorization` wins over everything else.
+    fn brings_authorization(&self) -> bool {
+        self.connection.flag_headers().any(|name| *name == AUTHORIZATION)
+    }
+
+    /// A credential, another one than `refused` where one can be made.
+    async fn load(
+        &self,
+        refused: Option<&Credential>,
+    ) -> Result<Arc<Credential>, AuthorizationError> {
+        if let Some((recipe, taught)) = self.recipe().await? {
+            let made = self.machine.make(&recipe, taught, refused).await?;
+            return self.give_made(made, refused.is_some(), &recipe).await;
+        }
         if !self.flags_suffice()
             && self.plan.kind.is_none_or(Kind::is_oauth)
             && self.stored_kind().is_some_and(Kind::is_oauth)
@@ -245,26 +235,44 @@ impl Authorization {
         }
         let mut headers = HeaderMap::new();
         let mut bare = self.plan.key.clone();
-        let mut origin = if self.plan.headers.is_empty() { Origin::Nothing } else { Origin::Flags };
+        let from_flags = self.connection.flag_headers().next().is_some();
+        let mut origin = if from_flags { Origin::Flags } else { Origin::Nothing };
         if let Some(key) = &self.plan.key {
             self.put_key(&mut headers, self.plan.placement.as_ref(), key)?;
             origin = Origin::Flags;
         } else if !self.flags_suffice()
-            && let Some(record) = self.record().await?
+            && let Some(record) = self.key_record().await?
+            && let Some(key) = record.key
         {
-            self.put_key(&mut headers, Some(&record.placement), &record.key)?;
-            bare = Some(record.key);
+            self.put_key(&mut headers, record.placement.as_ref(), &key)?;
+            bare = Some(key);
             origin = Origin::Record;
         }
-        self.keep(headers, bare, origin, None).await
+        self.keep(Credential { headers, key: bare, origin, ..Credential::default() }).await
+    }
+
+    /// What was made without a person.
+    async fn give_made(
+        &self,
+        made: Made,
+        replaces: bool,
+        recipe: &Recipe,
+    ) -> Result<Arc<Credential>, AuthorizationError> {
+        let Made { minted, proof, expiry } = made;
+        let origin = if recipe.is_static() { Origin::Record } else { Origin::Made };
+        let replaced = replaces.then(Instant::now);
+        let headers = HeaderMap::from_iter(minted.headers);
+        self.keep(Credential { headers, key: minted.key, origin, expiry, proof, replaced }).await
     }
 
     /// The credential that these tokens make.
     async fn give_out(&self, record: &TokenRecord) -> Result<Arc<Credential>, AuthorizationError> {
         let mut headers = HeaderMap::new();
         let bearer = record.bearer().cloned();
+        let proof_key = record.client.proof_key.clone().filter(|_| record.bound);
+        let scheme = if proof_key.is_some() { "DPoP" } else { "Bearer" };
         let value = bearer.as_ref().and_then(|token| {
-            HeaderValue::from_str(&Zeroizing::new(format!("Bearer {}", token.expose()))).ok()
+            HeaderValue::from_str(&Zeroizing::new(format!("{scheme} {}", token.expose()))).ok()
         });
         let Some(mut value) = value else {
             return Err(AuthorizationError::SignInNeeded {
@@ -275,47 +283,28 @@ impl Authorization {
         value.set_sensitive(true);
         headers.insert(AUTHORIZATION, value);
         let expiry = record.expiry((self.tokens.now)());
-        self.keep(headers, bearer, Origin::Token, expiry).await
+        let url = self.remote.url().clone();
+        let proof = proof_key.map(|key| Proof::new(key, url, self.tokens.now));
+        let (key, origin) = (bearer, Origin::Token);
+        self.keep(Credential { headers, key, origin, expiry, proof, replaced: None }).await
     }
 
-    /// Adds the headers of the flags.
-    async fn keep(
-        &self,
-        mut headers: HeaderMap,
-        key: Option<Secret<String>>,
-        origin: Origin,
-        expiry: Option<Expiry>,
-    ) -> Result<Arc<Credential>, AuthorizationError> {
-        for header in &self.plan.headers {
-            let value = self.value_of(header).await?;
-            headers.insert(header.name.clone(), value);
+    /// Adds what goes along with every kind.
+    async fn keep(&self, credential: Credential) -> Result<Arc<Credential>, AuthorizationError> {
+        let mut credential = credential;
+        let along = self.connection.headers().await?;
+        credential
+            .headers
+            .extend(along.into_iter().filter_map(|(name, value)| Some((name?, value))));
+        // What is wrong with a certificate is said before anything is sent.
+        if self.remote.url().scheme() == "https" {
+            self.connection.tls().await?;
         }
         if let Some(notice) = self.vault.notice() {
             tracing::warn!("{notice}");
         }
-        let credential = Arc::new(Credential { headers, key, origin, expiry });
+        let credential = Arc::new(credential);
         *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Some(credential.clone());
         Ok(credential)
-    }
-
-    async fn record(&self) -> Result<Option<ApiKeyRecord>, AuthorizationError> {
-        let Some(found) = self.vault.read(&self.remote.record(), self.deadline).await? else {
-            return match self.plan.kind {
-                Some(Kind::ApiKey) => Err(self.never_taught()),
-                _ => Ok(None),
-            };
-        };
-        if self.plan.kind.is_some_and(Kind::is_oauth) {
-            return Ok(None);
-        }
-        let record = record::read(&found).map_err(|error| self.unusable(error))?;
-        let wanted = self.plan.placement.as_ref();
-        match record {
-            Some(record) if wanted.is_none_or(|wanted| *wanted == record.placement) => {
-                Ok(Some(record))
-            }
-            None if self.plan.kind.is_none_or(|kind| kind == Kind::None) => Ok(None),
-            _ => Err(self.never_taught()),
-        }
     }
 }

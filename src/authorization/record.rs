@@ -1,8 +1,11 @@
 //! What a record of the vault holds, by kind.
 
+use super::along::Along;
+use super::recipe::Recipe;
 use crate::credential::api_key::Placement;
-use crate::secret::Secret;
+use crate::secret::{Secret, sealed_option};
 use crate::vault::{Header, Record};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,30 +18,53 @@ pub enum Kind {
     /// Sign-in with a code (RFC 8628).
     Device,
     ApiKey,
+    /// RFC 6749 section 4.4.
+    ClientCredentials,
+    /// RFC 7523 section 2.1.
+    JwtBearer,
+    /// Enterprise-managed authorization (ID-JAG).
+    Enterprise,
+    Jwt,
+    Password,
+    CloudflareAccess,
+    Command,
     None,
 }
+
+/// Every kind, with the name that flags and records use.
+const NAMES: [(Kind, &str); 11] = [
+    (Kind::OAuth, "oauth"),
+    (Kind::Device, "device"),
+    (Kind::ApiKey, "api-key"),
+    (Kind::ClientCredentials, "client-credentials"),
+    (Kind::JwtBearer, "jwt-bearer"),
+    (Kind::Enterprise, "enterprise"),
+    (Kind::Jwt, "jwt"),
+    (Kind::Password, "password"),
+    (Kind::CloudflareAccess, "cloudflare-access"),
+    (Kind::Command, "command"),
+    (Kind::None, "none"),
+];
 
 impl Kind {
     /// The name that flags and records use.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::OAuth => "oauth",
-            Self::Device => "device",
-            Self::ApiKey => "api-key",
-            Self::None => "none",
-        }
+        NAMES.iter().find(|(kind, _)| *kind == self).map_or("", |(_, name)| name)
     }
 
     /// The kind of that name, if this version knows it.
     pub(super) fn from_name(name: &str) -> Option<Self> {
-        [Self::OAuth, Self::Device, Self::ApiKey, Self::None]
-            .into_iter()
-            .find(|kind| kind.name() == name)
+        NAMES.iter().find(|(_, one)| *one == name).map(|(kind, _)| *kind)
     }
 
     /// A sign-in with OAuth, wherever the browser is.
     pub fn is_oauth(self) -> bool {
         matches!(self, Self::OAuth | Self::Device)
+    }
+
+    /// A [`super::Recipe`] makes its credential.
+    pub fn is_made(self) -> bool {
+        !self.is_oauth() && !matches!(self, Self::ApiKey | Self::None)
     }
 }
 
@@ -57,24 +83,49 @@ pub enum KindError {
     Damaged,
 }
 
-/// A static key and how it is sent.
-pub struct ApiKeyRecord {
-    pub placement: Placement,
-    pub key: Secret<String>,
+/// What `login` teaches of everything but a sign-in with OAuth.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Taught {
+    #[serde(skip)]
+    pub kind: Option<Kind>,
+    #[serde(skip)]
+    pub placement: Option<Placement>,
+    /// A static key.
+    #[serde(with = "sealed_option")]
+    pub key: Option<Secret<String>>,
+    pub recipe: Option<Recipe>,
+    pub along: Along,
 }
 
-impl ApiKeyRecord {
-    /// What goes into the clear header: never the key.
+impl Taught {
+    pub fn kind(&self) -> Kind {
+        self.kind.unwrap_or(Kind::None)
+    }
+
+    /// What goes into the clear header: never a secret.
     pub fn details(&self) -> BTreeMap<String, Value> {
-        BTreeMap::from([
-            ("header".to_owned(), json!(self.placement.header)),
-            ("scheme".to_owned(), json!(self.placement.scheme)),
-        ])
+        let mut details = self.recipe.as_ref().map(Recipe::details).unwrap_or_default();
+        if let Some(placement) = &self.placement {
+            details.insert("header".to_owned(), json!(placement.header));
+            details.insert("scheme".to_owned(), json!(placement.scheme));
+        }
+        details.extend(self.along.details());
+        details
+    }
+
+    /// It needs no key of the vault.
+    pub fn is_open(&self) -> bool {
+        self.kind() == Kind::None && self.along.seals_nothing()
     }
 
     /// What is sealed.
     pub fn payload(&self) -> Secret<Vec<u8>> {
-        Secret::new(self.key.expose().clone().into_bytes())
+        if self.is_open() {
+            return Secret::new(Vec::new());
+        }
+        // Strings, numbers and maps with string keys: nothing in it can fail.
+        Secret::new(serde_json::to_vec(self).unwrap_or_default())
     }
 }
 
@@ -97,21 +148,32 @@ pub fn header(
     }
 }
 
-/// The key of a record; `None` for a remote that needs none.
-pub(super) fn read(record: &Record) -> Result<Option<ApiKeyRecord>, KindError> {
-    match record.header.kind.as_str() {
-        "none" => Ok(None),
-        "api-key" => {
-            let details = &record.header.details;
-            let text = |name: &str| details.get(name).and_then(Value::as_str);
-            let placement = Placement {
-                header: text("header").ok_or(KindError::Damaged)?.to_owned(),
-                scheme: text("scheme").map(str::to_owned),
-            };
-            let key = String::from_utf8(record.payload.expose().clone());
-            let key = Secret::new(key.map_err(|_| KindError::Damaged)?);
-            Ok(Some(ApiKeyRecord { placement, key }))
-        }
-        other => Err(KindError::Unknown(other.to_owned())),
+/// What a record teaches.
+///
+/// # Errors
+/// [`KindError`] where a later version wrote it, or nobody did.
+pub(super) fn read(record: &Record) -> Result<Taught, KindError> {
+    let name = record.header.kind.as_str();
+    let kind = Kind::from_name(name).filter(|kind| !kind.is_oauth());
+    let kind = kind.ok_or_else(|| KindError::Unknown(name.to_owned()))?;
+    let details = &record.header.details;
+    let payload = record.payload.expose();
+    let taught = if payload.is_empty() {
+        Taught { along: Along::from_details(details), ..Taught::default() }
+    } else {
+        serde_json::from_slice(payload).map_err(|_| KindError::Damaged)?
+    };
+    let text = |name: &str| details.get(name).and_then(Value::as_str).map(str::to_owned);
+    let placement = match kind {
+        Kind::ApiKey => Some(Placement {
+            header: text("header").ok_or(KindError::Damaged)?,
+            scheme: text("scheme"),
+        }),
+        _ => None,
+    };
+    if (kind == Kind::ApiKey && taught.key.is_none()) || (kind.is_made() && taught.recipe.is_none())
+    {
+        return Err(KindError::Damaged);
     }
+    Ok(Taught { kind: Some(kind), placement, ..taught })
 }

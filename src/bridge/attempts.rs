@@ -10,8 +10,8 @@ use super::stand_in::Next;
 use super::tries::Tries;
 use crate::authorization::Credential;
 use crate::transport::{Content, EventStream, Lost, Reply};
-use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
+use reqwest::{Method, StatusCode};
 use std::sync::Arc;
 
 /// -32020 of MCP 2026-07-28: headers and body do not match.
@@ -106,12 +106,13 @@ impl Exchange {
         if let (Ok(reply), [call, ..]) = (&reply, &self.calls[..]) {
             let (method, status) = (call.message.method().escape_debug(), reply.status.as_u16());
             tracing::debug!(%method, status, "the remote replied");
+            credential.learn(&reply.headers);
         }
         reply.map_err(|failure| self.bridge.not_sent(&failure).into())
     }
 
     fn headers(&self, credential: &Credential, session: &Snapshot) -> HeaderMap {
-        let mut headers = credential.headers.clone();
+        let mut headers = credential.for_request(&Method::POST);
         match &self.calls[..] {
             [call] if call.era == Era::Modern => {
                 call.put_metadata(&mut headers);

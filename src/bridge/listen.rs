@@ -7,8 +7,8 @@ use crate::authorization::{AuthorizationError, Credential, Refusal};
 use crate::transport::metadata::LAST_EVENT_ID;
 use crate::transport::{Content, EventStream, Reply};
 use bytes::Bytes;
-use reqwest::StatusCode;
 use reqwest::header::HeaderValue;
+use reqwest::{Method, StatusCode};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -93,13 +93,17 @@ impl Bridge {
 
     async fn open_stream(&self, session: &Snapshot, position: &mut Position) -> Opened {
         let Ok(credential) = self.credential().await else { return Opened::NotNow };
-        let mut headers = credential.headers.clone();
+        let mut headers = credential.for_request(&Method::GET);
         session.put_headers(&mut headers);
         if let Some(id) = position.last_id.as_ref().and_then(|id| HeaderValue::from_bytes(id).ok())
         {
             headers.insert(LAST_EVENT_ID, id);
         }
-        match self.remote.get(headers).await {
+        let opened = self.remote.get(headers).await;
+        if let Ok(reply) = &opened {
+            credential.learn(&reply.headers);
+        }
+        match opened {
             Ok(reply)
                 if reply.status == StatusCode::OK && reply.content == Content::EventStream =>
             {

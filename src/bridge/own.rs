@@ -10,8 +10,8 @@ use crate::jsonrpc::object::{find, string};
 use crate::jsonrpc::{Kind, Line, Message, same_id};
 use crate::transport::{Content, Reply};
 use bytes::Bytes;
-use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
+use reqwest::{Method, StatusCode};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -111,10 +111,11 @@ impl Bridge {
         let mut credential = self.credential().await?;
         let mut again = false;
         loop {
-            let mut headers = credential.headers.clone();
+            let mut headers = credential.for_request(&Method::POST);
             put(&mut headers);
             let reply = self.remote.post(text.clone(), headers).await;
             let reply = reply.map_err(|failure| self.not_sent(&failure))?;
+            credential.learn(&reply.headers);
             match reply.status {
                 StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if !again => {
                     credential = self.after_refusal(reply, &credential).await?;

@@ -1,7 +1,7 @@
 //! What goes wrong between here and the remote, as JSON-RPC errors a person can act on.
 
 use super::Bridge;
-use crate::authorization::{AuthorizationError, Credential, Need, Origin, Refusal};
+use crate::authorization::{AuthorizationError, Credential, Need, Refusal};
 use crate::jsonrpc::{BridgeError, Kind, Message};
 use crate::transport::{Lost, Reply, SendFailure};
 use bytes::Bytes;
@@ -154,13 +154,7 @@ impl Bridge {
 
     /// The command that teaches a client certificate, beside what is known already.
     fn login_with_certificate(&self) -> String {
-        let origin = self.authorization.known().map_or(Origin::Nothing, |one| one.origin);
-        let with = match origin {
-            Origin::Nothing | Origin::Flags => Some("none"),
-            Origin::Record => Some("api-key"),
-            Origin::Token => None,
-        };
-        let login = self.authorization.remote().login_command(with);
+        let login = self.authorization.login_anew();
         format!("{login} --client-cert PEM --client-key PEM")
     }
 

@@ -9,8 +9,8 @@ use crate::jsonrpc::BridgeError;
 use crate::transport::metadata::LAST_EVENT_ID;
 use crate::transport::{Content, EventStream, Reply};
 use bytes::Bytes;
-use reqwest::StatusCode;
 use reqwest::header::HeaderValue;
+use reqwest::{Method, StatusCode};
 use std::time::Duration;
 
 /// Attempts in a row that bring nothing new.
@@ -96,11 +96,12 @@ async fn attempt(
     let mut credential = bridge.credential().await?;
     let mut again = false;
     loop {
-        let mut headers = credential.headers.clone();
+        let mut headers = credential.for_request(&Method::GET);
         session.put_headers(&mut headers);
         headers.insert(LAST_EVENT_ID, last_id.clone());
         let reply = bridge.remote.get(headers).await;
         let reply = reply.map_err(|failure| bridge.not_sent(&failure))?;
+        credential.learn(&reply.headers);
         match reply.status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if !again => {
                 credential = bridge.after_refusal(reply, &credential).await?;

@@ -4,6 +4,7 @@ use super::Bridge;
 use super::refusal::CLOSED;
 use super::session::Snapshot;
 use crate::jsonrpc::{BridgeError, error_response};
+use reqwest::Method;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -136,7 +137,7 @@ impl Bridge {
     pub(super) async fn delete(&self, session: &Snapshot) {
         let credential = self.authorization.last_valid();
         let Some(credential) = credential.filter(|_| session.id.is_some()) else { return };
-        let mut headers = credential.headers.clone();
+        let mut headers = credential.for_request(&Method::DELETE);
         session.put_headers(&mut headers);
         let _ = self.remote.delete(headers).await;
     }

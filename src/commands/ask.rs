@@ -2,22 +2,38 @@
 
 use crate::failure::{Exit, Failure};
 use crate::secret::Secret;
-use std::io::{IsTerminal, Read};
+use std::io::{BufRead, IsTerminal, Read, StdinLock, Take};
+use zeroize::Zeroizing;
 
 /// Longest secret that is read, in bytes.
 const LONGEST: u64 = 4 * 1024 * 1024;
 
-/// From a hidden prompt at a terminal, else the whole of stdin without its last line end.
+/// From a hidden prompt at a terminal, else the next line of stdin.
 ///
 /// # Errors
 /// A usage failure if nothing comes.
 pub(super) fn secret(prompt: &str) -> Result<Secret<String>, Failure> {
+    read(prompt, |stdin, text| stdin.read_line(text))
+}
+
+/// The same, but all of stdin: it may have several lines.
+///
+/// # Errors
+/// A usage failure if nothing comes.
+pub(super) fn text(prompt: &str) -> Result<Secret<String>, Failure> {
+    read(prompt, |stdin, text| stdin.read_to_string(text))
+}
+
+fn read(
+    prompt: &str,
+    how: impl FnOnce(&mut Take<StdinLock<'static>>, &mut String) -> std::io::Result<usize>,
+) -> Result<Secret<String>, Failure> {
     let stdin = std::io::stdin();
     let text = if stdin.is_terminal() {
         rpassword::prompt_password(prompt).map(Secret::new)
     } else {
-        let mut text = String::new();
-        stdin.lock().take(LONGEST).read_to_string(&mut text).map(|_| Secret::new(text))
+        let mut text = Zeroizing::new(String::new());
+        how(&mut stdin.lock().take(LONGEST), &mut text).map(|_| Secret::new(String::clone(&text)))
     };
     let text = text.map_err(|error| {
         Failure::new(Exit::Usage, format!("cannot read the secret: {error}"))

@@ -1,21 +1,21 @@
 //! `keyferry login`: teaches the vault how to authenticate, after asking the remote.
 
 mod oauth;
+mod teach;
 
+use super::open::Opening;
 use super::verify::{self, Verified};
-use super::{KEY_EACH_TIME, LOCK, ask, must_last, say};
+use super::{KEY_EACH_TIME, LOCK, must_last, say};
 use crate::authorization::{
-    ApiKeyRecord, Authorization, Kind, Plan, Remote, Settings, record_header,
+    Along, Asked, Authorization, Connection, Kind, Plan, Remote, Taught, record_header,
 };
 use crate::cli::LoginArgs;
-use crate::config::{self, Reaching};
-use crate::credential::api_key::Placement;
-use crate::failure::{Exit, Failure};
+use crate::config::{self, Asking, Reaching};
+use crate::failure::Failure;
 use crate::http::ClientCell;
-use crate::secret::{Redactor, Secret};
+use crate::secret::Redactor;
 use crate::transport::StreamableHttp;
 use crate::vault::{Kept, KeySource, Vault};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Largest answer read while verifying, in bytes.
@@ -24,27 +24,37 @@ const LARGEST_ANSWER: usize = 16 * 1024 * 1024;
 pub(super) async fn login(args: &LoginArgs) -> Result<(), Failure> {
     let redactor = Arc::new(Redactor::default());
     let remote = config::remote(&args.remote)?;
-    let mut plan = config::plan(&args.credential, &redactor)?;
-    let kind = kind(&plan);
+    let asking = config::asking(&args.credential, &args.network, &redactor)?;
+    let kind = kind(&asking.plan);
     if kind.is_oauth() {
-        return oauth::login(args, remote, plan, redactor).await;
+        return oauth::login(args, remote, asking, redactor).await;
     }
     let settings = config::vault(true, args.credential.secret_env.as_deref())?;
     let in_memory = matches!(settings.source, KeySource::Memory);
     let vault = Vault::new(settings);
-    // Before anyone types a key: one that could not be kept would be typed in vain.
-    if kind == Kind::ApiKey || in_memory {
+    let open = Taught { kind: Some(kind), along: asking.along.clone(), ..Taught::default() };
+    let import = args.credential.certificate.import_key;
+    // Before anyone types a secret: one that could not be kept would be typed in vain.
+    if !open.is_open() || import || in_memory {
         must_last(&vault, in_memory, KEY_EACH_TIME).await?;
     }
-    let record = api_key(kind, &mut plan, &remote, &redactor)?;
+    let Asking { plan, along, headers } = asking;
+    let taught = teach::taught(kind, plan, along, &remote, import, &redactor)?;
     if !args.no_verify {
-        let plan = verification_plan(kind, plan, record.as_ref());
-        let authorization = authorization(args, vault.clone(), &remote, plan, redactor);
-        let verified = verify::verify(&endpoint(args, &remote), &authorization).await?;
+        let plan = verification_plan(kind, &taught);
+        let asking = Asking { plan, along: taught.along.clone(), headers };
+        let (authorization, connection) = opened(args, vault.clone(), &remote, asking, redactor);
+        let endpoint = endpoint(args, &connection);
+        let verified = verify::verify(&endpoint, &authorization).await?;
         report(&verified, &remote, kind);
     }
-    let what = format!("{kind} for {remote} (account {})", remote.account());
-    match store(&vault, &remote, kind, record.as_ref()).await? {
+    keep(&vault, &remote, &taught).await
+}
+
+/// Stores what was taught, and says so.
+async fn keep(vault: &Vault, remote: &Remote, taught: &Taught) -> Result<(), Failure> {
+    let what = format!("{} for {remote} (account {})", taught.kind(), remote.account());
+    match store(vault, remote, taught).await? {
         Kept::OnDisk => say(&format!("stored: {what}")),
         Kept::InMemory => {
             say(&format!("kept in memory only, gone when this process ends: {what}"));
@@ -53,31 +63,33 @@ pub(super) async fn login(args: &LoginArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-fn authorization(
+fn opened(
     args: &LoginArgs,
     vault: Vault,
     remote: &Remote,
-    plan: Plan,
+    asking: Asking,
     redactor: Arc<Redactor>,
-) -> Authorization {
-    let reaching = Reaching { allowed: true, tell: say };
-    let (network, credential) = (&args.network, Some(&args.credential));
-    let sign_in = config::sign_in(remote, &args.remote, network, credential, &plan, reaching);
-    let deadline = config::keychain_deadline();
-    Authorization::new(Settings {
+) -> (Authorization, Arc<Connection>) {
+    Opening {
         vault,
         remote: remote.clone(),
-        plan,
+        args: &args.remote,
+        network: &args.network,
+        credential: Some(&args.credential),
+        asking,
         redactor,
-        deadline,
-        sign_in,
-    })
+        deadline: config::keychain_deadline(),
+        reaching: Reaching { allowed: true, tell: say },
+        teaches: true,
+    }
+    .open()
 }
 
-fn endpoint(args: &LoginArgs, remote: &Remote) -> StreamableHttp {
-    let client = Arc::new(ClientCell::new(config::client(&args.network, remote)));
+fn endpoint(args: &LoginArgs, connection: &Arc<Connection>) -> StreamableHttp {
+    let client = Arc::new(ClientCell::new(config::client(&args.network, connection)));
     let patience = config::positive(args.network.headers_timeout).unwrap_or(verify::PATIENCE);
-    StreamableHttp::new(client, remote.url().clone(), LARGEST_ANSWER, Some(patience))
+    let url = connection.remote().url().clone();
+    StreamableHttp::new(client, url, LARGEST_ANSWER, Some(patience))
 }
 
 fn kind(plan: &Plan) -> Kind {
@@ -88,38 +100,17 @@ fn kind(plan: &Plan) -> Kind {
     }
 }
 
-fn api_key(
-    kind: Kind,
-    plan: &mut Plan,
-    remote: &Remote,
-    redactor: &Redactor,
-) -> Result<Option<ApiKeyRecord>, Failure> {
-    if kind == Kind::None {
-        return Ok(None);
-    }
-    let key = match plan.key.take() {
-        Some(key) => key,
-        None => ask::secret(&format!("API key for {remote}: "))?,
-    };
-    redactor.learn(key.expose());
-    let usage =
-        |error: crate::credential::api_key::KeyError| Failure::new(Exit::Usage, error.to_string());
-    let placement = match plan.placement.take() {
-        Some(placement) => placement,
-        None => Placement::new(None, None).map_err(usage)?,
-    };
-    placement.header(&key).map_err(usage)?;
-    Ok(Some(ApiKeyRecord { placement, key }))
-}
-
 /// The credential to try, independent of what is stored already.
-fn verification_plan(kind: Kind, plan: Plan, record: Option<&ApiKeyRecord>) -> Plan {
+fn verification_plan(kind: Kind, taught: &Taught) -> Plan {
     Plan {
         kind: Some(kind),
-        placement: record.map(|record| record.placement.clone()),
-        key: record.map(|record| record.key.clone()),
-        headers: plan.headers,
-        oauth: plan.oauth,
+        placement: taught.placement.clone(),
+        key: taught.key.clone(),
+        asked: taught
+            .recipe
+            .clone()
+            .map_or(Asked::Nothing, |recipe| Asked::Whole(Box::new(recipe))),
+        ..Plan::default()
     }
 }
 
@@ -130,23 +121,16 @@ fn report(verified: &Verified, remote: &Remote, kind: Kind) {
         None => "no list of tools".to_owned(),
     };
     say(&format!("verified: {remote} answers as {} and shows {tools}", verified.server));
-    if kind == Kind::ApiKey && verified.open {
+    if kind != Kind::None && !kind.is_oauth() && verified.open {
         say(&format!(
-            "note: {remote} answers the same without a key, so this does not prove that the key is right"
+            "note: {remote} answers the same without a credential, so this does not prove that it is right"
         ));
     }
 }
 
-async fn store(
-    vault: &Vault,
-    remote: &Remote,
-    kind: Kind,
-    record: Option<&ApiKeyRecord>,
-) -> Result<Kept, Failure> {
+async fn store(vault: &Vault, remote: &Remote, taught: &Taught) -> Result<Kept, Failure> {
     let key = remote.record();
-    let details = record.map_or_else(BTreeMap::new, ApiKeyRecord::details);
-    let payload = record.map_or_else(|| Secret::new(Vec::new()), ApiKeyRecord::payload);
-    let header = record_header(kind, remote, details, config::now());
+    let header = record_header(taught.kind(), remote, taught.details(), config::now());
     let _lock = vault.lock(&key, LOCK).await?;
-    Ok(vault.write(&key, header, &payload, config::keychain_deadline()).await?)
+    Ok(vault.write(&key, header, &taught.payload(), config::keychain_deadline()).await?)
 }

@@ -1,9 +1,10 @@
 //! `keyferry logout`: forgets a credential.
 
+use super::open::Opening;
 use super::say;
-use crate::authorization::{Authorization, Leave, Plan, Remote, Settings};
+use crate::authorization::{Leave, Remote};
 use crate::cli::LogoutArgs;
-use crate::config::{self, Reaching};
+use crate::config::{self, Asking, Reaching};
 use crate::failure::{Exit, Failure};
 use crate::secret::Redactor;
 use crate::vault::Vault;
@@ -34,17 +35,19 @@ pub(super) async fn logout(args: &LogoutArgs) -> Result<(), Failure> {
 }
 
 async fn leave(args: &LogoutArgs, remote: Remote, vault: &Vault) -> Result<Leave, Failure> {
-    let plan = Plan::default();
-    let reaching = Reaching { allowed: false, tell: say };
-    let sign_in = config::sign_in(&remote, &args.remote, &args.network, None, &plan, reaching);
-    let authorization = Authorization::new(Settings {
+    let (authorization, _) = Opening {
         vault: vault.clone(),
         remote,
-        plan,
+        args: &args.remote,
+        network: &args.network,
+        credential: None,
+        asking: Asking::default(),
         redactor: Arc::new(Redactor::default()),
         deadline: config::keychain_deadline(),
-        sign_in,
-    });
+        reaching: Reaching { allowed: false, tell: say },
+        teaches: false,
+    }
+    .open();
     Ok(authorization.leave().await?)
 }
 

@@ -4,6 +4,7 @@ mod ask;
 mod list;
 mod login;
 mod logout;
+mod open;
 mod run;
 mod secret;
 mod token;

@@ -1,6 +1,6 @@
 //! `keyferry run`: the bridge.
 
-use crate::authorization::{self, Authorization};
+use super::open::Opening;
 use crate::bridge::{self, Ended, Settings, ToolFilter};
 use crate::cli::{RunArgs, SignInArg};
 use crate::config::{self, Reaching};
@@ -40,39 +40,40 @@ pub(super) async fn run(args: &RunArgs) -> Result<(), Failure> {
 fn settings(args: &RunArgs) -> Result<Settings, (i32, Failure)> {
     let redactor = Arc::new(Redactor::default());
     let remote = config::remote(&args.remote).map_err(|failure| (UNREACHABLE, failure))?;
-    let plan =
-        config::plan(&args.credential, &redactor).map_err(|failure| (SIGN_IN_NEEDED, failure))?;
+    let asking = config::asking(&args.credential, &args.network, &redactor)
+        .map_err(|failure| (SIGN_IN_NEEDED, failure))?;
     let vault = config::vault(false, args.credential.secret_env.as_deref())
         .map_err(|failure| (VAULT, failure))?;
-    let mut plan = plan;
-    plan.oauth.callback_port = plan.oauth.callback_port.or(args.port);
-    let client = Arc::new(ClientCell::new(config::client(&args.network, &remote)));
+    let mut asking = asking;
+    let port = &mut asking.plan.oauth.callback_port;
+    *port = port.or(args.port);
+    // Flags of `run` are for this process only.
+    let (authorization, connection) = Opening {
+        vault: Vault::new(vault),
+        remote,
+        args: &args.remote,
+        network: &args.network,
+        credential: Some(&args.credential),
+        asking,
+        redactor,
+        deadline: KEYCHAIN,
+        reaching: Reaching {
+            allowed: args.sign_in == SignInArg::Auto,
+            tell: |text| logging::tell(format!("keyferry: {text}\n")),
+        },
+        teaches: false,
+    }
+    .open();
+    let client = Arc::new(ClientCell::new(config::client(&args.network, &connection)));
     ClientCell::prepare(&client);
-    let allowed = args.sign_in == SignInArg::Auto;
-    let reaching = Reaching { allowed, tell: |text| logging::tell(format!("keyferry: {text}\n")) };
-    let sign_in = config::sign_in(
-        &remote,
-        &args.remote,
-        &args.network,
-        Some(&args.credential),
-        &plan,
-        reaching,
-    );
     Ok(Settings {
         remote: StreamableHttp::new(
             client,
-            remote.url().clone(),
+            connection.remote().url().clone(),
             args.max_message,
             config::positive(args.network.headers_timeout),
         ),
-        authorization: Arc::new(Authorization::new(authorization::Settings {
-            vault: Vault::new(vault),
-            remote,
-            plan,
-            redactor,
-            deadline: KEYCHAIN,
-            sign_in,
-        })),
+        authorization: Arc::new(authorization),
         tools: ToolFilter {
             allow: args.allow_tool.clone(),
             ignore: args.ignore_tool.clone(),

@@ -1,9 +1,9 @@
 //! `keyferry token`: the credential on stdout, for curl and scripts.
 
+use super::open::Opening;
 use super::{print, say};
-use crate::authorization::{Authorization, Plan, Settings};
 use crate::cli::TokenArgs;
-use crate::config::{self, Reaching};
+use crate::config::{self, Asking, Reaching};
 use crate::failure::{Exit, Failure};
 use crate::secret::{Redactor, Secret};
 use crate::vault::Vault;
@@ -13,17 +13,19 @@ pub(super) async fn token(args: &TokenArgs) -> Result<(), Failure> {
     let remote = config::remote(&args.remote)?;
     let vault = Vault::new(config::vault(true, None)?);
     let redactor = Arc::new(Redactor::default());
-    let plan = Plan::default();
-    let reaching = Reaching { allowed: false, tell: say };
-    let sign_in = config::sign_in(&remote, &args.remote, &args.network, None, &plan, reaching);
-    let authorization = Authorization::new(Settings {
+    let (authorization, _) = Opening {
         vault,
         remote: remote.clone(),
-        plan,
+        args: &args.remote,
+        network: &args.network,
+        credential: None,
+        asking: Asking::default(),
         redactor,
         deadline: config::keychain_deadline(),
-        sign_in,
-    });
+        reaching: Reaching { allowed: false, tell: say },
+        teaches: false,
+    }
+    .open();
     let credential = authorization.credential().await?;
     let mut lines = Secret::new(String::new());
     if args.header {

@@ -1,18 +1,23 @@
 //! Asks a remote whether it takes a credential, by a real MCP conversation: a status alone
 //! says little, as some servers answer 200 and a text saying that authentication is required.
 
-use crate::authorization::{Authorization, Origin, Refusal};
+use crate::authorization::{Authorization, AuthorizationError, Credential, Origin, Refusal};
 use crate::failure::{Exit, Failure};
 use crate::jsonrpc::object::{Items, find, get, string};
 use crate::jsonrpc::{Kind, Line, Message, same_id};
 use crate::transport::metadata::{METHOD, PROTOCOL_VERSION, SESSION_ID};
 use crate::transport::{Content, Lost, Reply, SendFailure, StreamableHttp};
 use bytes::Bytes;
+use reqwest::Method;
 use reqwest::header::{HeaderMap, HeaderValue};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// How long the remote may take for each answer.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// With how many credentials, one after another.
+const MOST_TRIES: usize = 3;
 
 const INITIALIZE: &str = concat!(
     r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","#,
@@ -42,39 +47,69 @@ pub(super) async fn verify(
     endpoint: &StreamableHttp,
     authorization: &Authorization,
 ) -> Result<Verified, Failure> {
-    let credential = authorization.credential().await?;
-    let probe = Probe { endpoint, authorization };
-    let (server, tools) = match probe.converse(&credential.headers).await {
-        // A token may be refused long before its time: perhaps it can be renewed.
-        Err(refused)
-            if refused.exit == Exit::SignInNeeded && credential.origin == Origin::Token =>
-        {
-            let refusal = Refusal { status: 401, headers: &HeaderMap::new(), address: None };
-            match authorization.after_refusal(&credential, refusal).await {
-                Ok(fresh) => probe.converse(&fresh.headers).await?,
-                Err(_) => return Err(refused),
-            }
+    let mut credential = authorization.credential().await?;
+    let along = HeaderMap::new();
+    let mut tries = 0;
+    let (server, tools) = loop {
+        let probe = Probe::new(endpoint, authorization, Some(credential.clone()));
+        let refused = match probe.converse(&along).await {
+            Err(refused) if refused.exit == Exit::SignInNeeded => refused,
+            conversed => break conversed?,
+        };
+        // A token may be refused long before its time, and a proof without a nonce: perhaps
+        // there is another one.
+        let renewable = matches!(credential.origin, Origin::Token | Origin::Made);
+        tries += 1;
+        let refusal = probe.take_refusal().filter(|_| renewable && tries < MOST_TRIES);
+        let Some((status, headers)) = refusal else { return Err(refused) };
+        let refusal = Refusal { status, headers: &headers, address: None };
+        match authorization.after_refusal(&credential, refusal).await {
+            Ok(fresh) => credential = fresh,
+            // A failure on the way to another one says more.
+            Err(error @ AuthorizationError::Unavailable { .. }) => return Err(error.into()),
+            Err(_) => return Err(refused),
         }
-        conversed => conversed?,
     };
     // A sign-in was asked for by the remote itself.
-    let open =
-        credential.origin != Origin::Token && probe.converse(&HeaderMap::new()).await.is_ok();
+    let open = credential.origin != Origin::Token && is_open(endpoint, authorization).await;
     Ok(Verified { server, tools, open })
 }
 
 /// Whether the remote answers without any credential.
 pub(super) async fn is_open(endpoint: &StreamableHttp, authorization: &Authorization) -> bool {
-    let probe = Probe { endpoint, authorization };
-    probe.converse(&HeaderMap::new()).await.is_ok()
+    let Ok(along) = authorization.along().await else { return false };
+    Probe::new(endpoint, authorization, None).converse(&along).await.is_ok()
 }
 
 struct Probe<'a> {
     endpoint: &'a StreamableHttp,
     authorization: &'a Authorization,
+    credential: Option<Arc<Credential>>,
+    /// The last 401 or 403.
+    refusal: Mutex<Option<(u16, HeaderMap)>>,
 }
 
-impl Probe<'_> {
+impl<'a> Probe<'a> {
+    fn new(
+        endpoint: &'a StreamableHttp,
+        authorization: &'a Authorization,
+        credential: Option<Arc<Credential>>,
+    ) -> Self {
+        Self { endpoint, authorization, credential, refusal: Mutex::default() }
+    }
+
+    fn take_refusal(&self) -> Option<(u16, HeaderMap)> {
+        self.refusal.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// `headers` on top of those of the credential.
+    fn with_credential(&self, method: &Method, headers: HeaderMap) -> HeaderMap {
+        let own = self.credential.as_ref().map(|credential| credential.for_request(method));
+        let mut all = own.unwrap_or_default();
+        all.extend(headers.into_iter().filter_map(|(name, value)| Some((name?, value))));
+        all
+    }
+
     /// Handshake and list of tools, first as a legacy client, then as a modern one.
     async fn converse(&self, headers: &HeaderMap) -> Result<(String, Option<usize>), Failure> {
         let reply = self.post(INITIALIZE.into(), headers.clone()).await?;
@@ -100,6 +135,7 @@ impl Probe<'_> {
         let server = self.server(get(result, "serverInfo"));
         let tools = self.tools(result, &headers).await;
         if headers.contains_key(SESSION_ID) {
+            let headers = self.with_credential(&Method::DELETE, headers);
             let _ =
                 tokio::time::timeout(Duration::from_secs(2), self.endpoint.delete(headers)).await;
         }
@@ -162,6 +198,7 @@ impl Probe<'_> {
 
     async fn post(&self, text: Bytes, headers: HeaderMap) -> Result<Reply, Failure> {
         let remote = self.authorization.remote();
+        let headers = self.with_credential(&Method::POST, headers);
         let reply = self.endpoint.post(text, headers).await.map_err(|failure| {
             let why = self.authorization.clean(&failure.to_string());
             let message = format!("cannot verify the credential at {remote}: {why}");
@@ -175,8 +212,13 @@ impl Probe<'_> {
                     .hint("to store it without asking the remote: --no-verify"),
             }
         })?;
+        if let Some(credential) = &self.credential {
+            credential.learn(&reply.headers);
+        }
         if reply.status == 401 || reply.status == 403 {
             let status = reply.status.as_u16();
+            *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) =
+                Some((status, reply.headers.clone()));
             return Err(self.not_taken(status, &reply.body.refusal().await));
         }
         Ok(reply)

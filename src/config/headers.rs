@@ -6,23 +6,7 @@ use crate::credential::template::{Part, parse};
 use crate::failure::{Exit, Failure};
 use crate::secret::{Redactor, Secret};
 use reqwest::header::HeaderName;
-use std::path::{Path, PathBuf};
-
-/// Headers that belong to the transport.
-const RESERVED: [&str; 12] = [
-    "accept",
-    "connection",
-    "content-length",
-    "content-type",
-    "host",
-    "last-event-id",
-    "mcp-method",
-    "mcp-name",
-    "mcp-protocol-version",
-    "mcp-session-id",
-    "te",
-    "transfer-encoding",
-];
+use std::path::PathBuf;
 
 /// The headers of the flags, with variables and files filled in; named secrets stay named.
 pub(super) fn templates(
@@ -48,32 +32,22 @@ pub(super) fn templates(
 
 fn template(line: &str, redactor: &Redactor) -> Result<HeaderTemplate, Failure> {
     let usage = |message: String| Failure::new(Exit::Usage, message).hint("--header 'Name: value'");
-    let Some((name, value)) = line.split_once(':') else {
-        // Without its name, a value may be a secret: it is not shown.
-        return Err(usage("a --header has no colon between its name and its value".into()));
-    };
-    let name = HeaderName::from_bytes(name.trim().as_bytes())
-        .map_err(|_| usage("a --header has a name that is no HTTP header name".into()))?;
-    if RESERVED.contains(&name.as_str()) {
-        return Err(usage(format!("the header {name} belongs to the protocol and cannot be set")));
-    }
-    let parts =
-        parse(value.trim()).map_err(|error| usage(format!("in the header {name}: {error}")))?;
+    let HeaderTemplate { name, parts } = HeaderTemplate::read(line).map_err(usage)?;
     let parts = parts.into_iter().map(|part| filled(part, &name, redactor));
     Ok(HeaderTemplate { parts: parts.collect::<Result<_, _>>()?, name })
 }
 
-fn filled(part: Part, name: &HeaderName, redactor: &Redactor) -> Result<HeaderPart, Failure> {
+fn filled(part: HeaderPart, name: &HeaderName, redactor: &Redactor) -> Result<HeaderPart, Failure> {
     let text = match part {
-        Part::Vault(secret) => return Ok(HeaderPart::Vault(secret)),
-        Part::Text(text) => {
+        HeaderPart::Vault(secret) => return Ok(HeaderPart::Vault(secret)),
+        HeaderPart::Text(text) => {
             // What ends with a space is the scheme before a reference, "Bearer " say.
-            if !text.ends_with(' ') {
-                redactor.learn(&text);
+            if !text.expose().ends_with(' ') {
+                redactor.learn(text.expose());
             }
-            return Ok(HeaderPart::Text(Secret::new(text)));
+            return Ok(HeaderPart::Text(text));
         }
-        Part::Variable(variable_name) => variable(&variable_name).ok_or_else(|| {
+        HeaderPart::Variable(variable_name) => variable(&variable_name).ok_or_else(|| {
             let message = format!(
                 "the header {name} needs the environment variable {variable_name}, which is not set"
             );
@@ -82,8 +56,8 @@ fn filled(part: Part, name: &HeaderName, redactor: &Redactor) -> Result<HeaderPa
                 variable_name.to_lowercase()
             ))
         })?,
-        Part::File(path) => {
-            let text = read(Path::new(&path), &format!("the file of the header {name}"))?;
+        HeaderPart::File(path) => {
+            let text = read(&path, &format!("the file of the header {name}"))?;
             text.trim_end_matches(['\r', '\n']).to_owned()
         }
     };
@@ -146,6 +120,7 @@ mod tests {
         let text = template.parts.iter().map(|part| match part {
             HeaderPart::Text(text) => text.expose().clone(),
             HeaderPart::Vault(name) => format!("<{name}>"),
+            _ => panic!("left unfilled"),
         });
         Ok((template.name.to_string(), text.collect()))
     }

@@ -1,7 +1,7 @@
 //! How to reach the person: the browser, and whether there is one here.
 
 use super::{client, now, variable};
-use crate::authorization::{Plan, Remote, SignInSettings};
+use crate::authorization::{Connection, Plan, SignInSettings};
 use crate::cli::{CredentialArgs, NetworkArgs, RemoteArgs};
 use crate::oauth::Web;
 use crate::oauth::browser::{Browser, Os, Surroundings};
@@ -20,9 +20,9 @@ pub struct Reaching {
     pub tell: fn(&str),
 }
 
-/// Where a sign-in for `remote` takes place.
+/// Where a sign-in for the remote takes place.
 pub fn sign_in(
-    remote: &Remote,
+    connection: &Arc<Connection>,
     args: &RemoteArgs,
     network: &NetworkArgs,
     credential: Option<&CredentialArgs>,
@@ -34,9 +34,14 @@ pub fn sign_in(
         .into_iter()
         .flatten()
         .filter_map(|url| Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned)));
-    let base = client(network, remote);
-    let web = Web::new(&base, remote.url().clone(), args.allow_http, named.collect());
-    let secret_env = credential.and_then(|args| args.secret_env.clone());
+    let (base, url) = (client(network, connection), connection.remote().url().clone());
+    let web = Web::new(&base, url, args.allow_http, named.collect());
+    web.along(connection.headers_source());
+    let secrets = credential.map(|args| {
+        let kinds = &args.kinds;
+        [&args.secret_env, &kinds.idp_secret_env, &kinds.id_token_env]
+    });
+    let secrets = secrets.into_iter().flatten().flatten().cloned();
     let command = variable("BROWSER");
     let surroundings = Surroundings {
         os: Os::HERE,
@@ -50,7 +55,7 @@ pub fn sign_in(
         web: Arc::new(web),
         browser: Browser {
             command,
-            hidden_variables: PASSPHRASE.map(str::to_owned).into_iter().chain(secret_env).collect(),
+            hidden_variables: PASSPHRASE.map(str::to_owned).into_iter().chain(secrets).collect(),
             system_root: variable("SystemRoot"),
         },
         place: surroundings.browser(),
@@ -59,5 +64,6 @@ pub fn sign_in(
         allow_http: args.allow_http,
         tell: reaching.tell,
         now,
+        along: None,
     }
 }

@@ -14,7 +14,6 @@ use ring::signature::{
 use serde_json::{Map, Value};
 use std::fmt;
 use std::sync::Arc;
-use zeroize::Zeroizing;
 
 /// A key and the one algorithm it signs with. Clones share the key.
 #[derive(Clone)]
@@ -42,16 +41,20 @@ impl SigningKey {
     /// # Errors
     /// `EmptySecret`, and `WrongKey` if `algorithm` wants a private key.
     pub fn shared(algorithm: Algorithm, secret: &Secret<String>) -> Result<Self, JwsError> {
+        Self::shared_bytes(algorithm, secret.expose().as_bytes())
+    }
+
+    pub(super) fn shared_bytes(algorithm: Algorithm, secret: &[u8]) -> Result<Self, JwsError> {
         let hash = match algorithm {
             Algorithm::HS256 => hmac::HMAC_SHA256,
             Algorithm::HS384 => hmac::HMAC_SHA384,
             Algorithm::HS512 => hmac::HMAC_SHA512,
             _ => return Err(JwsError::wrong_key(algorithm, "a shared secret".to_owned())),
         };
-        if secret.expose().is_empty() {
+        if secret.is_empty() {
             return Err(JwsError::EmptySecret);
         }
-        let key = hmac::Key::new(hash, secret.expose().as_bytes());
+        let key = hmac::Key::new(hash, secret);
         Ok(Self { algorithm, key: Arc::new(Key::Shared(key)) })
     }
 
@@ -132,12 +135,15 @@ impl SigningKey {
         header.insert("alg".to_owned(), self.algorithm.name().into());
         let header = serde_json::to_vec(&header).map_err(|_| JwsError::NotSigned)?;
         let claims = serde_json::to_vec(claims).map_err(|_| JwsError::NotSigned)?;
-        let claims = Zeroizing::new(claims);
-        let header = URL_SAFE_NO_PAD.encode(header);
-        let claims = Zeroizing::new(URL_SAFE_NO_PAD.encode(&*claims));
-        let input = Zeroizing::new(format!("{header}.{}", *claims));
-        let signature = URL_SAFE_NO_PAD.encode(self.signature(input.as_bytes())?);
-        Ok(Secret::new(format!("{}.{signature}", *input)))
+        let mut token = URL_SAFE_NO_PAD.encode(header);
+        token.push('.');
+        URL_SAFE_NO_PAD.encode_string(claims, &mut token);
+        let signature = self.signature(token.as_bytes())?;
+        // What is signed becomes a secret with its signature, and from there on is not moved.
+        token.reserve(1 + signature.len().div_ceil(3) * 4);
+        token.push('.');
+        URL_SAFE_NO_PAD.encode_string(signature, &mut token);
+        Ok(Secret::new(token))
     }
 
     /// Over the signing input (RFC 7515 section 5.1, step 5).

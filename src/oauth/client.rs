@@ -1,7 +1,11 @@
 //! A client as one authorization server knows it: its id, its secret, how it authenticates
 //! at the token endpoint (RFC 6749 section 2.3) and how it came to be.
 
+use super::client_assertion::AssertionKey;
+use super::dpop::ProofKey;
 use crate::secret::Secret;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 use url::Url;
 use zeroize::Zeroizing;
@@ -48,6 +52,10 @@ pub struct Client {
     /// For RFC 7592.
     pub registration_access_token: Option<Secret<String>>,
     pub registration_client_uri: Option<String>,
+    /// For `private_key_jwt`. Not part of the record: the key is where the person put it.
+    pub assertion_key: Option<AssertionKey>,
+    /// Its tokens are bound to this key (DPoP), and go with proofs.
+    pub proof_key: Option<ProofKey>,
 }
 
 /// The bytes of a record hold no client.
@@ -109,7 +117,22 @@ impl Client {
         Self::public(url, ClientOrigin::MetadataDocument)
     }
 
-    fn public(id: String, origin: ClientOrigin) -> Self {
+    /// A preregistered one that signs who it is.
+    pub fn private_key_jwt(id: String, key: AssertionKey) -> Self {
+        Self {
+            method: AuthMethod::PrivateKeyJwt,
+            assertion_key: Some(key),
+            ..Self::public(id, ClientOrigin::Preregistered)
+        }
+    }
+
+    /// A preregistered one that shows the certificate of its connections.
+    pub fn tls_client_auth(id: String) -> Self {
+        let public = Self::public(id, ClientOrigin::Preregistered);
+        Self { method: AuthMethod::TlsClientAuth, ..public }
+    }
+
+    pub(super) fn public(id: String, origin: ClientOrigin) -> Self {
         Self {
             id,
             secret: None,
@@ -120,6 +143,8 @@ impl Client {
             port: None,
             registration_access_token: None,
             registration_client_uri: None,
+            assertion_key: None,
+            proof_key: None,
         }
     }
 
@@ -130,6 +155,8 @@ impl Client {
 
     /// For a sealed record, secrets included.
     pub fn to_json(&self) -> Secret<Vec<u8>> {
+        let proof_key = self.proof_key.as_ref();
+        let proof_key = proof_key.map(|key| Zeroizing::new(BASE64.encode(key.pkcs8().expose())));
         let written = Written {
             id: &self.id,
             secret: self.secret.as_ref().map(|secret| secret.expose().as_str()),
@@ -143,9 +170,10 @@ impl Client {
                 .as_ref()
                 .map(|token| token.expose().as_str()),
             registration_client_uri: self.registration_client_uri.as_deref(),
+            proof_key: proof_key.as_ref().map(|key| key.as_str()),
         };
         // Large enough that no copy is left behind by growing.
-        let texts = [written.secret, written.registration_access_token];
+        let texts = [written.secret, written.registration_access_token, written.proof_key];
         let length: usize = texts.iter().flatten().map(|text| 2 * text.len()).sum();
         let mut json = Vec::with_capacity(length + 4096);
         // Writing strings and numbers to memory does not fail.
@@ -159,11 +187,14 @@ impl Client {
     /// [`ClientUnreadable`], which shows nothing of the bytes.
     pub fn from_json(json: &[u8]) -> Result<Self, ClientUnreadable> {
         let read: Read = serde_json::from_slice(json).map_err(|_| ClientUnreadable)?;
+        let proof_key = read.proof_key.map(|key| {
+            let pkcs8 = BASE64.decode(key.as_bytes()).map_err(|_| ClientUnreadable)?;
+            ProofKey::from_pkcs8(Secret::new(pkcs8)).map_err(|_| ClientUnreadable)
+        });
         Ok(Self {
-            id: read.id,
+            proof_key: proof_key.transpose()?,
             secret: read.secret.map(|mut text| Secret::new(std::mem::take(&mut *text))),
             method: read.method,
-            origin: read.origin,
             secret_expires_at: read.secret_expires_at,
             redirect_uri: read.redirect_uri,
             port: read.port,
@@ -171,6 +202,7 @@ impl Client {
                 .registration_access_token
                 .map(|mut text| Secret::new(std::mem::take(&mut *text))),
             registration_client_uri: read.registration_client_uri,
+            ..Self::public(read.id, read.origin)
         })
     }
 }
@@ -200,6 +232,8 @@ struct Written<'a> {
     port: Option<u16>,
     registration_access_token: Option<&'a str>,
     registration_client_uri: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proof_key: Option<&'a str>,
 }
 
 #[derive(Deserialize)]
@@ -215,6 +249,8 @@ struct Read {
     #[serde(default, deserialize_with = "wiped")]
     registration_access_token: Option<Zeroizing<String>>,
     registration_client_uri: Option<String>,
+    #[serde(default, deserialize_with = "wiped")]
+    proof_key: Option<Zeroizing<String>>,
 }
 
 fn wiped<'de, D: serde::Deserializer<'de>>(
@@ -224,72 +260,4 @@ fn wiped<'de, D: serde::Deserializer<'de>>(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{AuthMethod, Client, ClientOrigin, is_metadata_document_url};
-    use crate::secret::Secret;
-
-    #[test]
-    fn the_method_is_one_that_the_server_lists() {
-        use AuthMethod::{ClientSecretBasic, ClientSecretPost, None as Public};
-        for (secret, listed, expected) in [
-            (false, None, Public),
-            (false, Some(vec!["client_secret_basic"]), Public),
-            (true, None, ClientSecretBasic),
-            (
-                true,
-                Some(vec!["none", "client_secret_post", "client_secret_basic"]),
-                ClientSecretBasic,
-            ),
-            (true, Some(vec!["none", "client_secret_post"]), ClientSecretPost),
-            (true, Some(vec!["none", "private_key_jwt"]), Public),
-            (true, Some(vec!["private_key_jwt"]), ClientSecretBasic),
-        ] {
-            let listed: Option<Vec<String>> =
-                listed.map(|names| names.into_iter().map(Into::into).collect());
-            assert_eq!(AuthMethod::choose(secret, listed.as_deref()), expected, "{listed:?}");
-        }
-    }
-
-    #[test]
-    fn a_client_survives_its_record_and_shows_no_secret() {
-        let client = Client {
-            secret_expires_at: Some(1_900_000_000),
-            redirect_uri: Some("http://localhost:1/oauth/callback".into()),
-            port: Some(1),
-            registration_access_token: Some(Secret::new("r\"at".into())),
-            registration_client_uri: Some("https://as.example/c/1".into()),
-            origin: ClientOrigin::Dynamic,
-            ..Client::preregistered("id\u{e9}".into(), Some(Secret::new("hunter2".into())), None)
-        };
-        let read = Client::from_json(client.to_json().expose()).unwrap();
-        assert_eq!(read.secret.as_ref().unwrap().expose(), "hunter2");
-        assert_eq!(read.registration_access_token.as_ref().unwrap().expose(), "r\"at");
-        let (read, client) = (format!("{read:?}"), format!("{client:?}"));
-        assert_eq!(read, client);
-        assert!(!read.contains("hunter2") && !read.contains("at\""), "{read}");
-    }
-
-    #[test]
-    fn a_record_of_another_version_is_read_as_far_as_it_goes() {
-        let json = br#"{"id":"a","method":"none","origin":"preregistered","later":[1]}"#;
-        assert_eq!(Client::from_json(json).unwrap().id, "a");
-        assert!(Client::from_json(br#"{"id":"a","method":"hunter2"}"#).is_err());
-    }
-
-    #[test]
-    fn the_url_of_a_metadata_document_is_https_and_has_a_path() {
-        assert!(is_metadata_document_url("https://app.example/client.json"));
-        for url in [
-            "http://app.example/client.json",
-            "https://app.example",
-            "https://app.example/",
-            "https://app.example/?a",
-            "https://app.example/a/../b",
-            "https://app.example/a#b",
-            "https://me@app.example/a",
-            "client",
-        ] {
-            assert!(!is_metadata_document_url(url), "{url}");
-        }
-    }
-}
+mod tests;

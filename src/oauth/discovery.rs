@@ -38,6 +38,8 @@ pub struct Discovered {
     pub resource_name: Option<String>,
     pub server: AuthorizationServer,
     pub from: Source,
+    /// The remote takes tokens only that are bound to a key (RFC 9728 section 2).
+    pub dpop_bound: bool,
 }
 
 /// Where the endpoints come from.
@@ -106,11 +108,13 @@ async fn find(
             why: format!("the authorization endpoint cannot be used: {error}"),
         })?;
     }
+    let dpop_bound =
+        protected.as_ref().is_some_and(|found| found.dpop_bound_access_tokens_required);
     let (resource, scopes_supported, resource_name) = match protected {
         Some(found) => (found.resource, found.scopes_supported, found.resource_name),
         None => (resource_of(remote), None, None),
     };
-    Ok(Discovered { resource, scopes_supported, resource_name, server, from })
+    Ok(Discovered { resource, scopes_supported, resource_name, server, from, dpop_bound })
 }
 
 async fn choose(

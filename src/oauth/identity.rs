@@ -10,8 +10,6 @@ use crate::secret::Secret;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use oauth2::{AccessToken, IntrospectionUrl};
-use reqwest::Method;
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use zeroize::Zeroizing;
 
 /// Longest name that is kept, in characters.
@@ -66,7 +64,7 @@ pub async fn identify(
         return own.shown();
     }
     if let Some(endpoint) = endpoints.userinfo {
-        let claims = userinfo(web, endpoint, access_token, own.subject.as_deref()).await;
+        let claims = userinfo(web, endpoint, client, access_token, own.subject.as_deref()).await;
         if let Some(shown) = claims.and_then(|claims| claims.shown()) {
             return Some(shown);
         }
@@ -93,11 +91,11 @@ pub fn id_token_claims(id_token: &Secret<String>) -> Option<Claims> {
 pub async fn userinfo(
     web: &Web,
     userinfo_endpoint: &str,
+    client: Asking<'_>,
     access_token: &Secret<String>,
     subject: Option<&str>,
 ) -> Option<Claims> {
-    let headers = bearer(access_token)?;
-    let answer = web.request(Method::GET, userinfo_endpoint, headers, None).await.ok()?;
+    let answer = client.get(web, userinfo_endpoint, access_token).await.ok()?;
     let text = body(&answer);
     let members = Members::json(&text);
     if answer.status != 200 || members.is_empty() {
@@ -124,14 +122,6 @@ pub async fn introspect(
         return None;
     }
     Some(Claims { scope: members.words("scope"), ..Claims::read(&members) })
-}
-
-/// The header that carries an access token to the authorization server itself.
-pub(super) fn bearer(token: &Secret<String>) -> Option<HeaderMap> {
-    let header = Zeroizing::new(format!("Bearer {}", token.expose()));
-    let mut header = HeaderValue::from_str(&header).ok()?;
-    header.set_sensitive(true);
-    Some(HeaderMap::from_iter([(AUTHORIZATION, header)]))
 }
 
 fn introspection_request(client: &Client, token: &Secret<String>) -> Result<Encoded, WebError> {

@@ -1,13 +1,13 @@
 //! Dynamic client registration (RFC 7591), and its end (RFC 7592 section 2.3).
 
+use super::asking::carried;
 use super::client::{AuthMethod, Client, ClientOrigin};
 use super::error_response::{ErrorResponse, Unavailable};
-use super::identity::bearer;
 use super::response::{Members, body};
 use super::web::{Answer, Web, WebError};
 use crate::secret::Secret;
 use reqwest::Method;
-use reqwest::header::HeaderMap;
+use reqwest::header::{AUTHORIZATION, HeaderMap};
 use serde_json::{Map, Value, json};
 use url::Url;
 
@@ -85,7 +85,8 @@ pub async fn unregister(web: &Web, client: &Client) -> Result<bool, WebError> {
     else {
         return Ok(false);
     };
-    let Some(headers) = bearer(token) else { return Ok(false) };
+    let Ok(header) = carried("Bearer", token) else { return Ok(false) };
+    let headers = HeaderMap::from_iter([(AUTHORIZATION, header)]);
     let answer = web.request(Method::DELETE, uri, headers, None).await?;
     Ok((200..300).contains(&answer.status))
 }
@@ -176,21 +177,21 @@ fn client(
         None => AuthMethod::None,
         // A server that gives a secret unasked wants to see it.
         Some(_) => told
+            .filter(|told| told.uses_secret() || *told == AuthMethod::None)
             .or(asked.filter(|asked| *asked != AuthMethod::None))
             .unwrap_or_else(|| AuthMethod::choose(true, registration.auth_methods_supported)),
     };
     Ok(Client {
-        id,
         secret_expires_at: members
             .number("client_secret_expires_at")
             .filter(|end| *end > 0 && secret.is_some()),
         secret,
         method,
-        origin: ClientOrigin::Dynamic,
         redirect_uri: Some(redirect_uri.to_owned()),
         port: Url::parse(redirect_uri).ok().and_then(|uri| uri.port()),
         registration_access_token: members.secret("registration_access_token"),
         registration_client_uri: members.text("registration_client_uri"),
+        ..Client::public(id, ClientOrigin::Dynamic)
     })
 }
 

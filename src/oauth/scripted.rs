@@ -2,9 +2,14 @@
 //! and tells what it was asked.
 
 use super::client::Client;
+use super::client_assertion::AssertionKey;
 use super::web::Web;
 use crate::http::ClientSettings;
+use crate::jws::SigningKey;
 use crate::secret::Secret;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::Value;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -34,6 +39,11 @@ impl Asked {
         };
         let line = self.head.lines().find(|line| named(line).is_some())?;
         line.split_once(':').map(|(_, value)| value.trim())
+    }
+
+    /// One value of the form.
+    pub(super) fn value(&self, name: &str) -> Option<String> {
+        self.form().into_iter().find_map(|(one, value)| (one == name).then_some(value))
     }
 
     pub(super) fn form(&self) -> Vec<(String, String)> {
@@ -115,6 +125,20 @@ pub(super) fn secret(text: &str) -> Secret<String> {
 /// Seconds since 1970.
 pub(super) fn now() -> u64 {
     1_900_000_000
+}
+
+/// Header and claims of a signed token; the signature is not looked at.
+pub(super) fn read_token(token: &str) -> (Value, Value) {
+    let parts: Vec<&str> = token.split('.').collect();
+    assert_eq!(parts.len(), 3, "{token}");
+    let json = |part: &str| serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap();
+    (json(parts[0]), json(parts[1]))
+}
+
+/// One that signs who it is.
+pub(super) fn signing() -> Client {
+    let (key, _) = SigningKey::generate().unwrap();
+    Client::private_key_jwt("c1".into(), AssertionKey::new(key, Some("k1".into())))
 }
 
 /// A public client with an id that needs encoding.

@@ -4,6 +4,7 @@
 //! The remote's own origin is shown what the remote is shown: the client certificate, and the
 //! headers that go along with everything. No other origin ever sees either.
 
+mod answer;
 mod clients;
 
 use super::cache::Cache;
@@ -12,6 +13,8 @@ use crate::http::{
     reach_of,
 };
 use crate::secret::Secret;
+pub use answer::Answer;
+use answer::answer;
 use clients::Clients;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
 use reqwest::{Body, Method, Request, Response};
@@ -22,10 +25,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::time::timeout;
 use url::{Host, Url};
-use zeroize::Zeroizing;
 
-/// Largest body that is read, in decoded bytes.
-const LARGEST: usize = 1024 * 1024;
 /// How long one exchange may take, its redirects and its body included.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Redirects followed for one metadata document, all on its own origin.
@@ -54,15 +54,6 @@ pub struct Web {
     /// It has answered from a public address.
     public: AtomicBool,
     cache: Cache,
-}
-
-/// A response, whatever its status.
-#[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub headers: HeaderMap,
-    /// May hold tokens.
-    pub body: Secret<Vec<u8>>,
 }
 
 /// Why there is no response.
@@ -301,22 +292,27 @@ impl Web {
         if of_remote {
             self.add_along(request.headers_mut()).await;
         }
-        let response = client.get().await?.execute(request).await;
-        if let (true, Ok(response)) = (of_remote, &response)
-            && let Some(address) = response.remote_addr()
-        {
-            self.met_remote_at(address.ip());
-        }
-        response.map_err(|error| {
-            if is_forbidden_address(&error) {
-                WebError::Refused { host, why: INSIDE.into() }
-            } else if let Some(refusal) = client.refusal(&error) {
-                WebError::Unreachable { host, why: format!("it {refusal}") }
-            } else if error.is_connect() || error.is_builder() {
-                WebError::Unreachable { host, why: cause(&error) }
-            } else {
-                WebError::Lost { host, why: cause(&error) }
+        let url = request.url().clone();
+        let error = match client.get().await?.execute(request).await {
+            Err(error) => error,
+            Ok(response) => {
+                let address = response.remote_addr().filter(|_| of_remote);
+                address.inspect(|address| self.met_remote_at(address.ip()));
+                return Ok(response);
             }
+        };
+        let refusal = match client.refusal(&error) {
+            None if client.suspicion(&error).is_some() => client.ask_why(&url).await,
+            known => known,
+        };
+        Err(if is_forbidden_address(&error) {
+            WebError::Refused { host, why: INSIDE.into() }
+        } else if let Some(refusal) = refusal {
+            WebError::Unreachable { host, why: format!("it {refusal}") }
+        } else if error.is_connect() || error.is_builder() {
+            WebError::Unreachable { host, why: cause(&error) }
+        } else {
+            WebError::Lost { host, why: cause(&error) }
         })
     }
 
@@ -343,31 +339,6 @@ fn literal(url: &Url) -> Option<Reach> {
         Some(Host::Domain(name)) if local(name) => Some(Reach::Loopback),
         _ => Reach::literal(url),
     }
-}
-
-async fn answer(mut response: Response, url: &Url) -> Result<Answer, WebError> {
-    let host = host(url);
-    let status = response.status().as_u16();
-    let headers = std::mem::take(response.headers_mut());
-    let mut body = Zeroizing::new(Vec::new());
-    let stream = headers.get(CONTENT_TYPE).is_some_and(|kind| {
-        kind.as_bytes()
-            .get(..17)
-            .is_some_and(|kind| kind.eq_ignore_ascii_case(b"text/event-stream"))
-    });
-    // Some servers answer every GET with a stream that never ends.
-    if stream {
-        let status = if status < 400 { 404 } else { status };
-        return Ok(Answer { status, headers, body: Secret::new(Vec::new()) });
-    }
-    let lost = |error| WebError::Lost { host: host.clone(), why: cause(&error) };
-    while let Some(chunk) = response.chunk().await.map_err(lost)? {
-        if body.len() + chunk.len() > LARGEST {
-            return Err(WebError::TooLarge { host });
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(Answer { status, headers, body: Secret::new(std::mem::take(&mut *body)) })
 }
 
 fn redirect(response: &Response, url: &Url) -> Result<Url, WebError> {

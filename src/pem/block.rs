@@ -21,6 +21,12 @@ pub(super) struct Block<'a> {
 }
 
 impl Block<'_> {
+    /// As it stands in the file.
+    pub(super) fn to_pem(&self) -> String {
+        let label = self.label;
+        format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", self.lines.join("\n"))
+    }
+
     /// The bytes that the base64 stands for.
     ///
     /// # Errors
@@ -38,13 +44,26 @@ impl Block<'_> {
     }
 }
 
+/// `file` as text, if it is any. What is not ASCII means nothing in PEM, and comes from
+/// names around it in whatever encoding.
+pub(super) fn text(file: &[u8]) -> Option<Zeroizing<String>> {
+    let file = file.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file);
+    let has_block = || memchr::memmem::find(file, b"-----BEGIN ").is_some();
+    if std::str::from_utf8(file).is_err() && !has_block() {
+        return None;
+    }
+    let mut text = Zeroizing::new(String::with_capacity(file.len()));
+    text.extend(file.iter().map(|byte| if byte.is_ascii() { char::from(*byte) } else { '?' }));
+    Some(text)
+}
+
 /// All blocks of `text` in their order. Whatever stands around them is skipped; lines end as
 /// on any system, or with the two characters `\n`, as in a variable of one line.
 pub(super) fn blocks(text: &str) -> Vec<Block<'_>> {
     let mut found = Vec::new();
     let mut open: Option<Block<'_>> = None;
     for line in text.split(['\n', '\r']).flat_map(|line| line.split("\\n")) {
-        let line = line.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}' || c == '"');
+        let line = line.trim_matches(|c: char| c.is_whitespace() || c == '"');
         if let Some(label) = boundary(line, "-----BEGIN ") {
             open = Some(Block { label, legacy_encryption: false, lines: Vec::new() });
         } else if let Some(label) = boundary(line, "-----END ") {

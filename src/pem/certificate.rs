@@ -1,20 +1,74 @@
 //! What a person wants to know of a certificate (RFC 5280 section 4.1).
 
-use super::PemError;
+use super::block::{blocks, text};
+use super::{PemError, mistaken, name};
+use der::asn1::{AnyRef, GeneralizedTime, UtcTime};
+use der::{Decode, Reader, SliceReader, Tag, Tagged};
+
+const DAMAGED: PemError = PemError::Damaged("certificate");
 
 /// Of the certificate that is shown to the remote.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Certificate {
-    /// As RFC 4514 writes it: `CN=client,O=Example`.
+    /// As RFC 4514 writes it: `CN=client,O=Example`; empty where names stand elsewhere in the
+    /// certificate. Without control characters, and otherwise not cleaned.
     pub subject: String,
-    /// End of its validity, in seconds since 1970.
+    /// The end of its validity, in seconds since 1970.
     pub not_after: u64,
 }
 
-/// The first certificate in `file`, which is the one that belongs to the key.
+/// The first certificate in `file`, which is the one that belongs to the key; those of the
+/// authorities follow.
 ///
 /// # Errors
 /// [`PemError`], which tells what the file is instead.
-pub fn certificate(_file: &[u8]) -> Result<Certificate, PemError> {
-    Err(PemError::NoCertificate)
+pub fn certificate(file: &[u8]) -> Result<Certificate, PemError> {
+    let Some(text) = text(file) else {
+        return Err(mistaken::binary(file).unwrap_or(match from_der(file) {
+            Ok(_) => mistaken::der_certificate(),
+            Err(_) => PemError::NoCertificate,
+        }));
+    };
+    let blocks = blocks(&text);
+    match blocks.iter().find(|block| block.label == "CERTIFICATE") {
+        Some(block) => from_der(&block.decode("certificate")?),
+        None => Err(mistaken::no_certificate(&text, &blocks)),
+    }
+}
+
+/// `Certificate` with its `TBSCertificate`, as far as the subject.
+pub(super) fn from_der(der: &[u8]) -> Result<Certificate, PemError> {
+    let mut outer = SliceReader::new(der).map_err(|_| DAMAGED)?;
+    let read = outer.sequence(|certificate| {
+        let signed = certificate.sequence(|fields| {
+            // Version 1 does not say so.
+            if fields.peek_byte() == Some(0xa0) {
+                fields.tlv_bytes()?;
+            }
+            for _serial_algorithm_issuer in 0..3 {
+                fields.tlv_bytes()?;
+            }
+            let not_after = fields.sequence(|validity| {
+                validity.tlv_bytes()?;
+                AnyRef::decode(validity)
+            })?;
+            let not_after = match not_after.tag() {
+                Tag::UtcTime => not_after.decode_as::<UtcTime>()?.to_unix_duration(),
+                _ => not_after.decode_as::<GeneralizedTime>()?.to_unix_duration(),
+            };
+            let subject = name::read(fields)?;
+            skip_rest(fields)?;
+            Ok::<_, der::Error>(Certificate { subject, not_after: not_after.as_secs() })
+        })?;
+        skip_rest(certificate)?;
+        Ok::<_, der::Error>(signed)
+    });
+    read.map_err(|_| DAMAGED)
+}
+
+fn skip_rest<'a>(fields: &mut SliceReader<'a>) -> der::Result<()> {
+    while !fields.is_finished() {
+        fields.tlv_bytes()?;
+    }
+    Ok(())
 }

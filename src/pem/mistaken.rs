@@ -16,16 +16,13 @@ pub(super) fn no_private_key(text: &str, blocks: &[Block<'_>]) -> PemError {
     }
     let has = |end: &str| blocks.iter().any(|block| block.label.ends_with(end));
     if has("CERTIFICATE") {
+        return only_certificate();
+    }
+    if has("PUBLIC KEY") || has("CERTIFICATE REQUEST") {
         return unsupported(
-            "it holds only a certificate; the private key that was made with it is needed, often \
-             a .key file beside it",
+            "it holds no private key, only what belongs to one: a public key or a \
+             certificate request",
         );
-    }
-    if has("PUBLIC KEY") {
-        return unsupported("it holds a public key; the private key is needed");
-    }
-    if has("CERTIFICATE REQUEST") {
-        return unsupported("it holds a certificate request; the private key is needed");
     }
     if text.trim_start().starts_with("PuTTY-User-Key-File") {
         return unsupported(
@@ -34,6 +31,57 @@ pub(super) fn no_private_key(text: &str, blocks: &[Block<'_>]) -> PemError {
         );
     }
     PemError::NoPrivateKey
+}
+
+pub(super) fn only_certificate() -> PemError {
+    unsupported(
+        "it holds only a certificate; the private key that was made with it is needed, often a \
+         .key file beside it",
+    )
+}
+
+/// For a text without a certificate in PEM.
+pub(super) fn no_certificate(text: &str, blocks: &[Block<'_>]) -> PemError {
+    if let Some(error) = json(text) {
+        return error;
+    }
+    let has = |end: &str| blocks.iter().any(|block| block.label.ends_with(end));
+    if has("TRUSTED CERTIFICATE") || has("X509 CERTIFICATE") {
+        return unsupported(
+            "its certificate is in a form of OpenSSL's own; openssl x509 -in FILE -out client.pem \
+             makes a plain one",
+        );
+    }
+    if has("PKCS7") || has("CMS") {
+        return unsupported(
+            "it is PKCS#7; openssl pkcs7 -print_certs -in FILE -out client.pem takes the \
+             certificates out",
+        );
+    }
+    if has("CERTIFICATE REQUEST") {
+        return unsupported(
+            "it holds a certificate request; the certificate that the authority made of it is \
+             needed",
+        );
+    }
+    if has("PRIVATE KEY") {
+        return unsupported(
+            "it holds only a private key; the certificate that belongs to it is needed, often a \
+             .crt or .pem file beside it",
+        );
+    }
+    if has("PUBLIC KEY") {
+        return unsupported("it holds a public key; a certificate is needed");
+    }
+    PemError::NoCertificate
+}
+
+/// A certificate without PEM around it.
+pub(super) fn der_certificate() -> PemError {
+    unsupported(
+        "it is a certificate in DER, not PEM; openssl x509 -inform DER -in FILE -out client.pem \
+         converts it",
+    )
 }
 
 fn json(text: &str) -> Option<PemError> {
@@ -54,10 +102,15 @@ fn json(text: &str) -> Option<PemError> {
 
 /// `Proc-Type: 4,ENCRYPTED`: its keys come from MD5.
 pub(super) fn legacy_encryption() -> PemError {
-    unsupported(
-        "the private key is encrypted in OpenSSL's old way (Proc-Type: 4,ENCRYPTED), which \
-         protects badly; openssl pkcs8 -topk8 -v2 aes-256-cbc -in FILE -out NEW encrypts it anew",
-    )
+    encryption("in OpenSSL's old way (Proc-Type: 4,ENCRYPTED), which protects badly")
+}
+
+/// Encryption that is not read: `how` continues "encrypted ...".
+pub(super) fn encryption(how: &str) -> PemError {
+    unsupported(format!(
+        "the private key is encrypted {how}; openssl pkcs8 -topk8 -v2 aes-256-cbc -in FILE -out \
+         NEW encrypts it anew"
+    ))
 }
 
 /// A PEM label that ends with `PRIVATE KEY` and is none of ours.
@@ -65,7 +118,8 @@ pub(super) fn other_private_key(label: &str) -> PemError {
     match label {
         "OPENSSH PRIVATE KEY" => unsupported(
             "the private key is in OpenSSH's own format; ssh-keygen -p -m PKCS8 -f COPY, on a \
-             copy as it changes the file, makes PEM of RSA and ECDSA keys",
+             copy as it changes the file, makes PEM of RSA and ECDSA keys, and of Ed25519 there \
+             must be a new one: openssl genpkey -algorithm ed25519 -out NEW",
         ),
         "DSA PRIVATE KEY" => unsupported("it is a DSA key; an RSA, EC or Ed25519 key is needed"),
         _ => unsupported(
@@ -112,25 +166,26 @@ pub(super) fn rsa_size(bits: usize) -> PemError {
     ))
 }
 
-/// For bytes that are no text; `otherwise` if they are nothing that is known.
-pub(super) fn binary(file: &[u8], otherwise: PemError) -> PemError {
+/// For bytes that are no text, if they are something that is known.
+pub(super) fn binary(file: &[u8]) -> Option<PemError> {
     if is_pkcs12(file) {
-        return PemError::Pkcs12;
+        return Some(PemError::Pkcs12);
     }
     if matches!(file, [0xff, 0xfe, ..] | [0xfe, 0xff, ..]) {
-        return unsupported(
+        return Some(unsupported(
             "it is text in UTF-16, as > of PowerShell writes it; let the program write the file \
              itself, or save it as UTF-8",
-        );
+        ));
     }
     if matches!(file, [0xfe, 0xed, 0xfe, 0xed, ..] | [0xce, 0xce, 0xce, 0xce, ..]) {
-        return unsupported(
+        return Some(unsupported(
             "it is a Java keystore; keytool -importkeystore -srckeystore FILE -destkeystore \
-             client.p12 -deststoretype PKCS12, then openssl pkcs12 -in client.p12 -nokeys -out \
-             client.pem && openssl pkcs12 -in client.p12 -nocerts -out client.key",
-        );
+             client.p12 -deststoretype PKCS12 makes PKCS#12 of it, then openssl pkcs12 -in \
+             client.p12 -nokeys -out client.pem and openssl pkcs12 -in client.p12 -nocerts -out \
+             client.key take out the certificate and the private key",
+        ));
     }
-    otherwise
+    None
 }
 
 /// `PFX` (RFC 7292 section 4) begins with version 3 and a sequence. Also with lengths that

@@ -5,14 +5,19 @@
 
 mod block;
 mod certificate;
+mod chain;
 mod encrypted;
 mod mistaken;
+mod name;
 mod private_key;
+#[cfg(test)]
+pub(crate) mod test_keys;
 #[cfg(test)]
 mod tests;
 mod write;
 
 pub use certificate::{Certificate, certificate};
+pub use chain::certificates;
 pub use private_key::{KeyKind, PrivateKey, needs_passphrase, private_key};
 
 /// Why a file cannot be used. The texts are complete in themselves and name no path, which
@@ -24,9 +29,9 @@ pub enum PemError {
     #[error("the passphrase does not open the private key")]
     WrongPassphrase,
     #[error(
-        "it is a PKCS#12 file, not PEM; these two commands make the certificate and a key that \
-         stays encrypted: openssl pkcs12 -in FILE -nokeys -out client.pem && openssl pkcs12 \
-         -in FILE -nocerts -out client.key"
+        "it is a PKCS#12 file, not PEM; openssl pkcs12 -in FILE -nokeys -out client.pem takes the \
+         certificate out, and openssl pkcs12 -in FILE -nocerts -out client.key the private key, \
+         which stays encrypted"
     )]
     Pkcs12,
     #[error("it holds no private key: no line in it reads -----BEGIN PRIVATE KEY-----")]

@@ -1,11 +1,12 @@
 //! Private keys: PKCS#8 (RFC 5208, RFC 5958), PKCS#1 (RFC 8017 appendix A.1.2) and SEC1
 //! (RFC 5915), all made into the one PKCS#8 form that the TLS stack and `ring` read.
 
-use super::block::{Block, blocks};
+use super::block::{Block, blocks, text};
+use super::encrypted::Encrypted;
 use super::write::{
     BIT_STRING, CONTEXT_1, INTEGER, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, pem, tlv,
 };
-use super::{PemError, encrypted, mistaken};
+use super::{PemError, certificate, encrypted, mistaken};
 use crate::secret::Secret;
 use der::asn1::{AnyRef, BitStringRef, ContextSpecific, ObjectIdentifier, OctetStringRef, UintRef};
 use der::{Decode, Reader, SliceReader, TagMode, TagNumber};
@@ -25,6 +26,7 @@ const RSA_BITS: usize = 2048;
 const RSA_BITS_MOST: usize = 4096;
 
 const WHAT: &str = "private key";
+const ENCRYPTED: &str = "ENCRYPTED PRIVATE KEY";
 
 /// A private key, no longer encrypted.
 #[derive(Clone)]
@@ -67,6 +69,7 @@ impl PrivateKey {
     pub fn from_pkcs8_der(der: &[u8]) -> Result<Self, PemError> {
         let info = Info::from_der(der).map_err(|_| PemError::Damaged(WHAT))?;
         match info.algorithm {
+            // The TLS stack and `ring` know an RSA key for PSS only by the common name.
             RSA | RSA_PSS => rsa(info.key),
             EC => ec(info.key, info.parameters, info.public_key),
             ED25519 => ed25519(info.key),
@@ -100,21 +103,27 @@ pub fn private_key(
     passphrase: Option<&Secret<String>>,
 ) -> Result<PrivateKey, PemError> {
     let file = file.expose();
-    let Ok(text) = std::str::from_utf8(file) else { return from_der(file, passphrase) };
-    let blocks = blocks(text);
-    match blocks.iter().find(|block| block.label.ends_with("PRIVATE KEY")) {
+    let Some(text) = text(file) else { return from_der(file, passphrase) };
+    let blocks = blocks(&text);
+    match first_key(&blocks) {
         Some(block) => from_block(block, passphrase),
-        None => Err(mistaken::no_private_key(text, &blocks)),
+        None => Err(mistaken::no_private_key(&text, &blocks)),
     }
 }
 
-/// True if the first private key in `file` is encrypted in a way that
-/// [`private_key`] can open.
+/// True if the first private key in `file` is encrypted in a way that [`private_key`] opens.
 pub fn needs_passphrase(file: &[u8]) -> bool {
-    let Ok(text) = std::str::from_utf8(file) else { return encrypted::is_encrypted(file) };
-    let blocks = blocks(text);
-    let key = blocks.iter().find(|block| block.label.ends_with("PRIVATE KEY"));
-    key.is_some_and(|block| block.label == "ENCRYPTED PRIVATE KEY")
+    let Some(text) = text(file) else { return Encrypted::from_der(file).is_ok() };
+    match first_key(&blocks(&text)) {
+        Some(block) if block.label == ENCRYPTED => {
+            block.decode(WHAT).is_ok_and(|der| Encrypted::from_der(&der).is_ok())
+        }
+        _ => false,
+    }
+}
+
+fn first_key<'a, 'b>(blocks: &'a [Block<'b>]) -> Option<&'a Block<'b>> {
+    blocks.iter().find(|block| block.label.ends_with("PRIVATE KEY"))
 }
 
 fn from_block(
@@ -127,7 +136,7 @@ fn from_block(
     let der = block.decode(WHAT)?;
     match block.label {
         "PRIVATE KEY" => PrivateKey::from_pkcs8_der(&der),
-        "ENCRYPTED PRIVATE KEY" => open(&der, passphrase),
+        ENCRYPTED => open(&der, passphrase),
         "RSA PRIVATE KEY" => rsa(&der),
         "EC PRIVATE KEY" => ec(&der, None, None),
         other => Err(mistaken::other_private_key(other)),
@@ -135,7 +144,7 @@ fn from_block(
 }
 
 fn from_der(der: &[u8], passphrase: Option<&Secret<String>>) -> Result<PrivateKey, PemError> {
-    if encrypted::is_encrypted(der) {
+    if encrypted::is_outer_form(der) {
         return open(der, passphrase);
     }
     if Info::from_der(der).is_ok() {
@@ -144,12 +153,15 @@ fn from_der(der: &[u8], passphrase: Option<&Secret<String>>) -> Result<PrivateKe
     if let Ok(key) = rsa(der).or_else(|_| ec(der, None, None)) {
         return Ok(key);
     }
-    Err(mistaken::binary(der, PemError::NoPrivateKey))
+    Err(mistaken::binary(der).unwrap_or(match certificate::from_der(der) {
+        Ok(_) => mistaken::only_certificate(),
+        Err(_) => PemError::NoPrivateKey,
+    }))
 }
 
 fn open(der: &[u8], passphrase: Option<&Secret<String>>) -> Result<PrivateKey, PemError> {
-    let passphrase = passphrase.ok_or(PemError::PassphraseNeeded)?;
-    let opened = encrypted::decrypt(der, passphrase)?;
+    let encrypted = Encrypted::from_der(der)?;
+    let opened = encrypted.decrypt(passphrase.ok_or(PemError::PassphraseNeeded)?)?;
     // Padding that fits by chance leaves bytes that are no key.
     Info::from_der(&opened).map_err(|_| PemError::WrongPassphrase)?;
     PrivateKey::from_pkcs8_der(&opened)
@@ -165,7 +177,8 @@ struct Info<'a> {
 
 impl<'a> Info<'a> {
     fn from_der(der: &'a [u8]) -> der::Result<Self> {
-        SliceReader::new(der)?.sequence(|info| {
+        let mut outer = SliceReader::new(der)?;
+        outer.sequence(|info| {
             u8::decode(info)?;
             let (algorithm, parameters) = info.sequence(|algorithm| {
                 let oid = ObjectIdentifier::decode(algorithm)?;

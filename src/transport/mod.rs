@@ -1,8 +1,12 @@
 //! How messages travel to a remote. Knows no token, no vault and no command line: it is
 //! given headers and returns what came back as a value.
 
+mod body;
 pub mod metadata;
+mod send_failure;
 pub mod sse;
 mod streamable_http;
 
-pub use streamable_http::{Body, Content, EventStream, Lost, Reply, SendFailure, StreamableHttp};
+pub use body::{Body, EventStream, Lost};
+pub use send_failure::SendFailure;
+pub use streamable_http::{Content, Reply, StreamableHttp};

@@ -1,9 +1,9 @@
 //! The MCP endpoint of a remote: POST a message, GET a stream, DELETE a session
 //! (MCP 2025-03-26 to 2026-07-28, "Streamable HTTP").
 
-use super::sse::{Event, Parser, TooLong};
-use crate::http::{ClientCell, ClientError, TlsRefusal, cause, speaks_of_client_certificate};
-use bytes::{Bytes, BytesMut};
+use super::{Body, SendFailure};
+use crate::http::{ClientCell, cause, speaks_of_client_certificate};
+use bytes::Bytes;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
 use reqwest::{Method, Request, Response, StatusCode};
 use std::net::IpAddr;
@@ -14,9 +14,6 @@ use url::Url;
 
 /// Redirects followed for one message, all on the remote's own origin.
 const MAX_REDIRECTS: usize = 5;
-/// What is read of the body of a refusal: bytes, and how long.
-const REFUSAL_BYTES: usize = 256 * 1024;
-const REFUSAL_TIME: Duration = Duration::from_secs(5);
 
 /// A remote's MCP endpoint.
 pub struct StreamableHttp {
@@ -48,69 +45,6 @@ pub enum Content {
     /// None was named.
     Unnamed,
     Other,
-}
-
-/// Why nothing came back, named by whether the message may have been executed.
-#[derive(Debug, thiserror::Error)]
-pub enum SendFailure {
-    /// It never arrived: the connection could not be made.
-    #[error("{0}")]
-    Unreachable(String),
-    /// It never arrived: one side did not accept the other in the TLS handshake.
-    #[error("it {0}")]
-    Tls(TlsRefusal),
-    /// It may have arrived: the connection ended before a response. `suspicion` is what may
-    /// be behind it at a server that has never answered.
-    #[error("{why}{}", .suspicion.as_ref().map(|one| format!("; perhaps it {one}")).unwrap_or_default())]
-    Broken { why: String, suspicion: Option<TlsRefusal> },
-    /// The response did not begin in time.
-    #[error("no response within {} s", .0.as_secs_f64())]
-    TimedOut(Duration),
-    /// The remote points elsewhere, which is not followed.
-    #[error("it redirects to {to} (status {status}), which is not followed")]
-    Redirected { status: u16, to: String },
-    #[error(transparent)]
-    Client(#[from] ClientError),
-}
-
-impl SendFailure {
-    /// What a person can do about a connection that could not be made.
-    pub fn advice(&self) -> &'static str {
-        match self {
-            Self::Client(ClientError::CaCert { .. }) => {
-                "check the path of --ca-cert; it is a PEM file"
-            }
-            Self::Client(ClientError::Identity { .. }) => {
-                "check the files of --client-cert and --client-key"
-            }
-            Self::Tls(refusal) => refusal.advice(),
-            _ => "check the URL, the network and the proxy settings, then try again",
-        }
-    }
-
-    /// What helps is a client certificate, or another one; nothing was executed.
-    pub fn is_about_client_certificate(&self) -> bool {
-        match self {
-            Self::Tls(refusal) => !matches!(refusal, TlsRefusal::UntrustedServer { .. }),
-            Self::Client(error) => matches!(error, ClientError::Identity { .. }),
-            _ => false,
-        }
-    }
-}
-
-/// Why a body ended before it was complete.
-#[derive(Debug, thiserror::Error)]
-pub enum Lost {
-    #[error("{0}")]
-    Broken(String),
-    #[error("the message is larger than --max-message")]
-    TooLong,
-}
-
-impl From<TooLong> for Lost {
-    fn from(_: TooLong) -> Self {
-        Self::TooLong
-    }
 }
 
 impl StreamableHttp {
@@ -164,7 +98,10 @@ impl StreamableHttp {
             let mut request = Request::new(method.clone(), url.clone());
             *request.headers_mut() = headers.clone();
             *request.body_mut() = body.clone().map(Into::into);
-            let response = self.first_byte(client.execute(request)).await?;
+            let response = match self.first_byte(client.execute(request)).await {
+                Err(failure) => return Err(self.explained(failure, &url).await),
+                Ok(response) => response,
+            };
             let status = response.status();
             if !status.is_redirection() || status == StatusCode::NOT_MODIFIED {
                 return Ok(Reply::new(response, self.limit));
@@ -192,6 +129,14 @@ impl StreamableHttp {
             }
             Err(error) => Err(self.failure(&error, start)),
         }
+    }
+
+    /// What is only suspected may be known for certain when asked for.
+    async fn explained(&self, failure: SendFailure, url: &Url) -> SendFailure {
+        if !matches!(failure, SendFailure::Broken { suspicion: Some(_), .. }) {
+            return failure;
+        }
+        self.client.ask_why(url).await.map_or(failure, SendFailure::Tls)
     }
 
     fn failure(&self, error: &reqwest::Error, start: Instant) -> SendFailure {
@@ -250,7 +195,7 @@ impl Reply {
             headers,
             content,
             address,
-            body: Body { response, limit },
+            body: Body::new(response, limit),
         }
     }
 }
@@ -263,104 +208,5 @@ fn content_of(value: &[u8]) -> Content {
         Content::EventStream
     } else {
         Content::Other
-    }
-}
-
-/// A response body not yet read.
-pub struct Body {
-    response: Response,
-    limit: usize,
-}
-
-impl Body {
-    /// The whole body, decoded.
-    ///
-    /// # Errors
-    /// [`Lost`] if the connection ends in the middle or the body exceeds the limit.
-    pub async fn whole(mut self) -> Result<Bytes, Lost> {
-        let limit = self.limit;
-        self.read(limit).await?.ok_or(Lost::TooLong)
-    }
-
-    /// What a refusal says, as far as it is short and comes soon; empty otherwise.
-    pub async fn refusal(mut self) -> Bytes {
-        match tokio::time::timeout(REFUSAL_TIME, self.read(REFUSAL_BYTES)).await {
-            Ok(Ok(Some(text))) => text,
-            _ => Bytes::new(),
-        }
-    }
-
-    /// Reads on until the body ends, so that its connection can be used again.
-    pub async fn discard(self) {
-        self.refusal().await;
-    }
-
-    /// The body as server-sent events.
-    pub fn events(self) -> EventStream {
-        EventStream { parser: Parser::new(self.limit), response: self.response }
-    }
-
-    /// `None` if there is more than `limit` bytes.
-    async fn read(&mut self, limit: usize) -> Result<Option<Bytes>, Lost> {
-        let announced = self.response.content_length();
-        if announced.is_some_and(|length| length > limit as u64) {
-            return Ok(None);
-        }
-        let Some(first) = self.chunk().await? else { return Ok(Some(Bytes::new())) };
-        let whole = announced.is_some_and(|length| length == first.len() as u64);
-        let Some(second) = (if whole { None } else { self.chunk().await? }) else {
-            return Ok(Some(first).filter(|first| first.len() <= limit));
-        };
-        let expected = announced.map_or(0, |length| length as usize);
-        let mut body = BytesMut::with_capacity(expected.max(first.len() + second.len()));
-        body.extend_from_slice(&first);
-        body.extend_from_slice(&second);
-        drop((first, second));
-        while body.len() <= limit {
-            match self.chunk().await? {
-                Some(chunk) => body.extend_from_slice(&chunk),
-                None => return Ok(Some(body.freeze())),
-            }
-        }
-        Ok(None)
-    }
-
-    async fn chunk(&mut self) -> Result<Option<Bytes>, Lost> {
-        self.response.chunk().await.map_err(|error| Lost::Broken(cause(&error)))
-    }
-}
-
-/// A stream of server-sent events.
-pub struct EventStream {
-    response: Response,
-    parser: Parser,
-}
-
-impl EventStream {
-    /// The next event; `None` at the end of the stream, where half an event counts for nothing.
-    ///
-    /// # Errors
-    /// [`Lost`] if the connection breaks or an event exceeds the limit.
-    pub async fn next(&mut self) -> Result<Option<Event>, Lost> {
-        loop {
-            if let Some(event) = self.parser.next_event()? {
-                return Ok(Some(event));
-            }
-            match self.response.chunk().await {
-                Ok(Some(chunk)) => self.parser.push(chunk),
-                Ok(None) => return Ok(None),
-                Err(error) => return Err(Lost::Broken(cause(&error))),
-            }
-        }
-    }
-
-    /// The id to resume from, if the stream had any.
-    pub fn last_id(&self) -> Option<&Bytes> {
-        self.parser.last_id()
-    }
-
-    /// The wait before a resumption that the server asked for.
-    pub fn retry(&self) -> Option<Duration> {
-        self.parser.retry().map(Duration::from_millis)
     }
 }

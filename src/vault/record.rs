@@ -34,10 +34,12 @@ pub enum RecordKey {
     LastSeen { url: String, account: String },
     /// The sign-in that runs for a remote, whoever it is for.
     SignIn { url: String },
+    /// The token that was made last for one account at one remote.
+    Minted { url: String, account: String },
 }
 
 /// Kinds of records that only save work: lost, they come again by themselves.
-const AUXILIARY_KINDS: [&str; 3] = ["registration", "last-seen", "sign-in"];
+const AUXILIARY_KINDS: [&str; 4] = ["registration", "last-seen", "sign-in", "minted"];
 
 impl RecordKey {
     /// 64 hexadecimal digits: SHA-256 of the kind and each field with its length.
@@ -59,6 +61,9 @@ impl RecordKey {
                 ["last-seen", url, account].into_iter().for_each(&mut add)
             }
             Self::SignIn { url } => ["sign-in", url].into_iter().for_each(&mut add),
+            Self::Minted { url, account } => {
+                ["minted", url, account].into_iter().for_each(&mut add)
+            }
         }
         hex(&hash.finalize())
     }

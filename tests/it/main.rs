@@ -20,6 +20,7 @@ mod kinds;
 mod legacy;
 mod modern;
 mod modern_headers;
+mod mtls;
 #[cfg(unix)]
 mod oauth;
 mod outages;

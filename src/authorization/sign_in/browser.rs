@@ -42,6 +42,7 @@ impl Desk {
             return Err(self.without_pkce(&server.issuer).into());
         }
         let (listener, client) = self.client(errand).await?;
+        let client = self.proving(client, errand)?;
         let redirect_uri = listener.redirect_uri().to_owned();
         let request = Arc::new(self.request(errand, &client, &redirect_uri)?);
         self.tokens.redactor.learn_passing(request.state.expose());
@@ -239,12 +240,7 @@ impl Desk {
         let asking = client.at(issuer, self.settings.now);
         let set =
             exchange_code(web, endpoint, asking, &code, &request.verifier, redirect_uri, resource);
-        let set = set.await.map_err(|error| self.not_granted(issuer, client, &error))?;
-        if set.token_type == "DPoP" {
-            let why = format!("{issuer} binds its tokens to a key (DPoP): not supported yet");
-            return Err(self.failed(&why));
-        }
-        Ok(set)
+        set.await.map_err(|error| self.not_granted(issuer, client, &error))
     }
 }
 

@@ -4,9 +4,10 @@
 use super::desk::Desk;
 use super::errand::Errand;
 use super::trouble::Trouble;
-use crate::authorization::{AuthorizationError, OAuthPlan};
+use crate::authorization::{Along, AuthorizationError, OAuthPlan};
 use crate::oauth::client::ClientOrigin;
 use crate::oauth::discovery::Discovered;
+use crate::oauth::dpop::ProofKey;
 use crate::oauth::redirect::{BindError, Listener, Port, Settings};
 use crate::oauth::registration::{Registration, register, unregister};
 use crate::oauth::{Client, Web};
@@ -66,6 +67,16 @@ impl Desk {
             Some(client) => Ok(client),
             None => Ok(self.client(errand).await?.1),
         }
+    }
+
+    /// With a key that its tokens are bound to, where the authorization server lists that or
+    /// the remote wants it (RFC 9449 section 5.1, RFC 9728 section 2).
+    pub(super) fn proving(&self, mut client: Client, errand: &Errand) -> Result<Client, Trouble> {
+        if errand.found.dpop_bound || errand.found.server.offers_dpop() {
+            let key = ProofKey::generate().map_err(|error| self.failed(&error.to_string()))?;
+            client.proof_key = Some(key);
+        }
+        Ok(client)
     }
 
     async fn kept_client(&self, key: &RecordKey) -> Option<Client> {
@@ -134,6 +145,7 @@ impl Desk {
             scope: None,
             resource: None,
             consent: false,
+            along: Along::default(),
         };
         self.client(&errand).await.is_ok()
     }

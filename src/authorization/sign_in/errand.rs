@@ -3,7 +3,7 @@
 use super::Need;
 use super::desk::Desk;
 use crate::authorization::tokens::TokenRecord;
-use crate::authorization::{AuthorizationError, OAuthPlan};
+use crate::authorization::{Along, AuthorizationError, OAuthPlan};
 use crate::oauth::Challenge;
 use crate::oauth::client::ClientOrigin;
 use crate::oauth::discovery::{Discovered, DiscoveryError, Options, discover};
@@ -25,6 +25,8 @@ pub(super) struct Errand {
     pub(super) resource: Option<String>,
     /// A session that outlasts the browser needs the person's consent (OpenID Connect Core 11).
     pub(super) consent: bool,
+    /// What goes along with the requests to the remote, for the record.
+    pub(super) along: Along,
 }
 
 impl Desk {
@@ -49,6 +51,18 @@ impl Desk {
         tracing::debug!(issuer = %self.tokens.redactor.clean(&found.server.issuer), from = ?found.from, "found the authorization server");
         self.remember_found(challenge, &found);
         Ok(found)
+    }
+
+    /// The authorization server of the remote for something else than a sign-in.
+    pub(in crate::authorization) async fn discover_for(
+        &self,
+        plan: &OAuthPlan,
+    ) -> Result<Discovered, DiscoveryError> {
+        let challenge = self.probe().await;
+        let options =
+            Options { issuer: plan.issuer.clone(), token_endpoint: plan.token_endpoint.clone() };
+        let remote = self.tokens.remote.url();
+        discover(&self.settings.web, remote, challenge.as_ref(), &options).await
     }
 
     /// Endpoints that must not be asked are found out about before anyone signs in.
@@ -82,6 +96,8 @@ impl Desk {
         if let Some(other) = stored.as_ref().filter(|one| self.is_of_another(one, &plan, &found)) {
             return Err(self.another_issuer(&other.issuer, &found.server.issuer));
         }
+        let along = self.settings.along.clone();
+        let along = along.or_else(|| stored.as_ref().map(|one| one.along.clone()));
         let taught = stored.as_ref().map(|one| one.plan.clone()).filter(|_| !need.by_person);
         let kept_plan = taught.unwrap_or_else(|| plan.clone());
         let before = stored.filter(|one| one.issuer == found.server.issuer);
@@ -92,7 +108,8 @@ impl Desk {
             Some(given) => Some(given.clone()),
             None => Some(found.resource.clone()),
         };
-        Ok(Errand { plan, kept_plan, found, scope, resource, consent: offline })
+        let along = along.unwrap_or_default();
+        Ok(Errand { plan, kept_plan, found, scope, resource, consent: offline, along })
     }
 
     /// Whether a client that the person registered at one authorization server would be shown

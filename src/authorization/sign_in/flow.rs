@@ -118,6 +118,8 @@ impl Desk {
             refused: false,
             plan_secret: None,
             plan: errand.kept_plan,
+            bound: set.token_type == "DPoP",
+            along: errand.along,
         }
     }
 

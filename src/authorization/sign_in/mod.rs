@@ -16,7 +16,7 @@ mod trouble;
 pub(super) use clients::dismiss;
 pub(super) use desk::Desk;
 
-use super::{Authorization, AuthorizationError};
+use super::{Along, Authorization, AuthorizationError};
 use crate::oauth::browser::{Browser, Where};
 use crate::oauth::{Challenge, Web};
 use crate::secret::Secret;
@@ -39,6 +39,8 @@ pub struct SignInSettings {
     pub tell: fn(&str),
     /// Seconds since 1970.
     pub now: fn() -> u64,
+    /// `login`: what goes along with every request, to be taught.
+    pub along: Option<Along>,
 }
 
 /// Why a person is needed.

@@ -18,9 +18,14 @@ pub(in crate::authorization) struct Expiry {
 
 impl Expiry {
     /// The end of a token that was obtained at `obtained_at` and ends at `at`, seen from `now`.
-    pub(super) fn new(obtained_at: u64, at: u64, now: u64) -> Self {
+    pub(in crate::authorization) fn new(obtained_at: u64, at: u64, now: u64) -> Self {
         let until = Instant::now() + Duration::from_secs(at.saturating_sub(now));
         Self { obtained_at, at, until }
+    }
+
+    /// In seconds since 1970.
+    pub(in crate::authorization) fn at(&self) -> u64 {
+        self.at
     }
 
     /// Not worth renewing yet.

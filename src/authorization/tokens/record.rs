@@ -2,7 +2,7 @@
 
 use super::expiry::Expiry;
 use crate::authorization::record::KindError;
-use crate::authorization::{Kind, OAuthPlan, Remote, record_header};
+use crate::authorization::{Along, Kind, OAuthPlan, Remote, record_header};
 use crate::oauth::Client;
 use crate::oauth::client::AuthMethod;
 use crate::secret::Secret;
@@ -46,6 +46,12 @@ pub(in crate::authorization) struct TokenRecord {
     pub(in crate::authorization) plan: OAuthPlan,
     #[serde(with = "crate::secret::sealed_option")]
     pub(in crate::authorization) plan_secret: Option<Secret<String>>,
+    /// The access token is bound to the client's proof key (RFC 9449).
+    #[serde(default)]
+    pub(in crate::authorization) bound: bool,
+    /// What goes along with every request to the remote.
+    #[serde(default)]
+    pub(in crate::authorization) along: Along,
 }
 
 /// Where a token set is renewed, ended and asked about.
@@ -91,6 +97,8 @@ impl TokenRecord {
         add("expires_at", self.expires_at.map(Value::from));
         add("identity", self.identity.clone().map(Value::from));
         add("sign_in_needed", self.refused.then_some(Value::from(true)));
+        add("dpop", self.bound.then_some(Value::from(true)));
+        details.extend(self.along.details());
         record_header(kind, remote, details, now)
     }
 

@@ -1,14 +1,15 @@
 //! `keyferry login` with OAuth: in the browser, or with a code.
 
-use super::{authorization, endpoint, report};
+use super::{Along, Taught, endpoint, keep, opened, report, teach};
 use crate::authorization::{
-    Authorization, AuthorizationError, Cause, Kind, Origin, Plan, Remote, SignIn,
+    Authorization, AuthorizationError, Cause, Kind, Origin, Remote, SignIn,
 };
 use crate::cli::LoginArgs;
 use crate::commands::{ask, must_last, say, verify};
-use crate::config;
+use crate::config::{self, Asking};
 use crate::failure::{Exit, Failure};
 use crate::secret::{Redactor, Secret};
+use crate::transport::StreamableHttp;
 use crate::vault::{KeySource, Vault};
 use std::io::BufRead;
 use std::sync::Arc;
@@ -22,26 +23,35 @@ const PATIENCE: Duration = Duration::from_secs(4);
 pub(super) async fn login(
     args: &LoginArgs,
     remote: Remote,
-    mut plan: Plan,
+    mut asking: Asking,
     redactor: Arc<Redactor>,
 ) -> Result<(), Failure> {
     let settings = config::vault(true, args.credential.secret_env.as_deref())?;
     let in_memory = matches!(settings.source, KeySource::Memory);
     let vault = Vault::new(settings);
     must_last(&vault, in_memory, EACH_TIME).await?;
-    if args.client_secret && plan.oauth.client_secret.is_none() {
+    if args.client_secret && asking.plan.oauth.client_secret.is_none() {
         let secret = ask::secret("client secret: ")?;
         redactor.learn(secret.expose());
-        plan.oauth.client_secret = Some(secret);
+        asking.plan.oauth.client_secret = Some(secret);
     }
-    let asked_for = plan.kind.is_some();
-    let authorization = authorization(args, vault, &remote, plan, redactor);
+    teach::ready(&mut asking.along, args.credential.certificate.import_key, &redactor)?;
+    let (asked_for, along) = (asking.plan.kind.is_some(), asking.along.clone());
+    let (authorization, connection) = opened(args, vault.clone(), &remote, asking, redactor);
+    let endpoint = endpoint(args, &connection);
     let as_before = authorization.was_signed_in() && !authorization.teaches().await?;
-    if !args.force && as_before && is_signed_in(args, &authorization).await? {
+    if !args.force && as_before && is_signed_in(args, &endpoint, &authorization).await? {
         say(&format!("already signed in to {}; anew: --force", remote.whom()));
         return Ok(());
     }
-    if !asked_for && !authorization.was_signed_in() && is_open(args, &authorization).await {
+    if !asked_for
+        && !authorization.was_signed_in()
+        && is_open(args, &endpoint, &authorization).await
+    {
+        if along != Along::default() {
+            let taught = Taught { kind: Some(Kind::None), along, ..Taught::default() };
+            return keep(&vault, &remote, &taught).await;
+        }
         say(&format!("{remote} answers without a sign-in; to sign in all the same: --with oauth"));
         return Ok(());
     }
@@ -49,7 +59,6 @@ pub(super) async fn login(
     let identity = authorization.identity().map(|who| format!(" as {who}"));
     say(&format!("signed in to {}{}", remote.whom(), identity.unwrap_or_default()));
     if !args.no_verify {
-        let endpoint = endpoint(args, &remote);
         let verified = still_waiting(&remote, verify::verify(&endpoint, &authorization)).await;
         report(&verified.map_err(stored_all_the_same)?, &remote, Kind::OAuth);
     }
@@ -57,7 +66,11 @@ pub(super) async fn login(
 }
 
 /// Whether what is stored still works, renewed if need be.
-async fn is_signed_in(args: &LoginArgs, authorization: &Authorization) -> Result<bool, Failure> {
+async fn is_signed_in(
+    args: &LoginArgs,
+    endpoint: &StreamableHttp,
+    authorization: &Authorization,
+) -> Result<bool, Failure> {
     match authorization.credential().await {
         Ok(credential) if credential.origin == Origin::Token => {}
         Ok(_) => return Ok(false),
@@ -67,7 +80,7 @@ async fn is_signed_in(args: &LoginArgs, authorization: &Authorization) -> Result
     if args.no_verify {
         return Ok(true);
     }
-    match verify::verify(&endpoint(args, authorization.remote()), authorization).await {
+    match verify::verify(endpoint, authorization).await {
         Ok(verified) => {
             report(&verified, authorization.remote(), Kind::OAuth);
             Ok(true)
@@ -78,9 +91,13 @@ async fn is_signed_in(args: &LoginArgs, authorization: &Authorization) -> Result
 }
 
 /// Whether the remote wants no sign-in at all.
-async fn is_open(args: &LoginArgs, authorization: &Authorization) -> bool {
-    let (remote, endpoint) = (authorization.remote(), endpoint(args, authorization.remote()));
-    !args.force && still_waiting(remote, verify::is_open(&endpoint, authorization)).await
+async fn is_open(
+    args: &LoginArgs,
+    endpoint: &StreamableHttp,
+    authorization: &Authorization,
+) -> bool {
+    let asking = verify::is_open(endpoint, authorization);
+    !args.force && still_waiting(authorization.remote(), asking).await
 }
 
 async fn sign_in(args: &LoginArgs, authorization: &Authorization) -> Result<(), Failure> {

@@ -1,7 +1,8 @@
 //! For tests: an authority, what it signs, and a server that may ask for a certificate.
 
-use rcgen::string::Ia5String;
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, SanType};
+mod authority;
+
+pub(crate) use authority::Authority;
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -11,64 +12,6 @@ use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
-
-/// Signs certificates.
-pub(crate) struct Authority {
-    issuer: Issuer<'static, KeyPair>,
-    pub(crate) pem: String,
-}
-
-impl Authority {
-    pub(crate) fn new(name: &str) -> Self {
-        let key = KeyPair::generate().unwrap();
-        let mut params = params(name);
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let pem = params.self_signed(&key).unwrap().pem();
-        Self { issuer: Issuer::new(params, key), pem }
-    }
-
-    /// Its certificate in a file.
-    pub(crate) fn file(&self) -> tempfile::NamedTempFile {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), &self.pem).unwrap();
-        file
-    }
-
-    /// Certificate and key for `name`.
-    pub(crate) fn sign(&self, name: &str) -> String {
-        self.sign_with(params(name))
-    }
-
-    pub(crate) fn sign_expired(&self, name: &str) -> String {
-        let mut params = params(name);
-        params.not_before = rcgen::date_time_ymd(2020, 1, 1);
-        params.not_after = rcgen::date_time_ymd(2021, 1, 1);
-        self.sign_with(params)
-    }
-
-    fn sign_with(&self, mut params: CertificateParams) -> String {
-        params.subject_alt_names.push(SanType::IpAddress([127, 0, 0, 1].into()));
-        self.sign_as_is(&params)
-    }
-
-    /// Good for a host of that name only.
-    pub(crate) fn sign_for_host(&self, host: &str) -> String {
-        let mut params = params(host);
-        params.subject_alt_names.push(SanType::DnsName(Ia5String::try_from(host).unwrap()));
-        self.sign_as_is(&params)
-    }
-
-    fn sign_as_is(&self, params: &CertificateParams) -> String {
-        let key = KeyPair::generate().unwrap();
-        params.signed_by(&key, &self.issuer).unwrap().pem() + &key.serialize_pem()
-    }
-}
-
-fn params(name: &str) -> CertificateParams {
-    let mut params = CertificateParams::default();
-    params.distinguished_name.push(DnType::CommonName, name);
-    params
-}
 
 /// What came to a [`TlsSite`].
 #[derive(Debug, Clone)]
@@ -91,6 +34,8 @@ pub(crate) enum Wants<'a> {
     Nothing,
     /// A certificate of this authority.
     Certificate(&'a Authority),
+    /// The same, and without one the connection is reset, whatever comes on it.
+    CertificateOrReset(&'a Authority),
     /// The same, but anybody may come in.
     CertificatePerhaps(&'a Authority),
     /// It asks, and then closes the connection without a word, as Node does.
@@ -115,6 +60,7 @@ impl TlsSite {
         protocols: &[&str],
     ) -> Self {
         let closes = matches!(wants, Wants::ToCloseAfterAsking(_));
+        let resets = matches!(wants, Wants::CertificateOrReset(_));
         let mut config = server(identity, wants, versions);
         config.alpn_protocols = protocols.iter().map(|one| one.as_bytes().to_vec()).collect();
         let acceptor = TlsAcceptor::from(Arc::new(config));
@@ -125,7 +71,7 @@ impl TlsSite {
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (acceptor, log) = (acceptor.clone(), log.clone());
-                tokio::spawn(async move { serve(stream, acceptor, &log, closes).await });
+                tokio::spawn(async move { serve(stream, acceptor, &log, (closes, resets)).await });
             }
         });
         Self { origin, seen }
@@ -151,7 +97,9 @@ fn server(
     };
     let builder = match wants {
         Wants::Nothing => builder.with_no_client_auth(),
-        Wants::Certificate(by) => builder.with_client_cert_verifier(verifier(by).build().unwrap()),
+        Wants::Certificate(by) | Wants::CertificateOrReset(by) => {
+            builder.with_client_cert_verifier(verifier(by).build().unwrap())
+        }
         Wants::CertificatePerhaps(by) | Wants::ToCloseAfterAsking(by) => {
             builder.with_client_cert_verifier(verifier(by).allow_unauthenticated().build().unwrap())
         }
@@ -166,13 +114,14 @@ async fn serve(
     stream: TcpStream,
     acceptor: TlsAcceptor,
     log: &Mutex<Vec<Seen>>,
-    closes: bool,
+    (closes, resets): (bool, bool),
 ) -> Option<()> {
     // A refused client is told so before the connection is dropped; what it has sent already
     // is read, as the system would reset the connection otherwise.
     let accepting = acceptor.accept(stream).into_fallible().await;
     let mut stream = match accepting {
         Ok(stream) => stream,
+        Err(_) if resets => return None,
         Err((_, mut stream)) => {
             stream.shutdown().await.ok()?;
             while stream.read(&mut [0; 1024]).await.ok()? > 0 {}

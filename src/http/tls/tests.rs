@@ -3,6 +3,7 @@ use super::*;
 use crate::http::{ClientCell, ClientSettings};
 use rustls::version::{TLS12, TLS13};
 use std::time::Duration;
+use url::Url;
 
 fn settings(tls: Tls) -> ClientSettings {
     ClientSettings {
@@ -69,6 +70,24 @@ async fn a_server_that_wants_a_certificate_is_known_by_its_alert() {
     }
 }
 
+/// The alert is lost with the connection as often as not.
+#[tokio::test]
+async fn a_server_that_resets_the_connection_is_asked_why() {
+    let authority = Authority::new("A");
+    let server = authority.sign("server");
+    for protocols in [&[][..], &["h2", "http/1.1"]] {
+        let wants = Wants::CertificateOrReset(&authority);
+        let site = TlsSite::start_with(&server, wants, &[&TLS13], protocols).await;
+        let url = Url::parse(&site.origin).unwrap();
+        for _ in 0..20 {
+            let (client, _file) = client(&authority, None);
+            let error = failure(&client, &site).await;
+            assert!(client.suspicion(&error).is_some(), "{error:?}");
+            assert_eq!(client.ask_why(&url).await, Some(TlsRefusal::CertificateRequired));
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_refused_certificate_is_named_with_the_reason() {
     let (authority, stranger) = (Authority::new("A"), Authority::new("B"));
@@ -100,6 +119,7 @@ async fn a_server_that_asks_and_closes_is_under_suspicion_only() {
         let error = failure(&client, &site).await;
         assert_eq!(client.refusal(&error), None);
         assert!(client.suspicion(&error).is_some(), "{error:?}");
+        assert_eq!(client.ask_why(&Url::parse(&site.origin).unwrap()).await, None);
     }
     let nobody = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("https://{}", nobody.local_addr().unwrap());

@@ -37,7 +37,9 @@ async fn userinfo_is_asked_with_the_token_and_believed_about_the_same_person_onl
     let answer = (200, JSON, r#"{"sub":"1","email":"ada@x.example"}"#);
     let server = Scripted::start(&[answer, answer, answer, (401, JSON, answer.2)]).await;
     let web = web();
-    let ask = async |subject| userinfo(&web, &server.url, &secret("at"), subject).await;
+    let ask = async |subject| {
+        userinfo(&web, &server.url, public().at("", now), &secret("at"), subject).await
+    };
     assert_eq!(ask(Some("1")).await.unwrap().shown().unwrap(), "ada@x.example");
     assert_eq!(ask(Some("2")).await, None);
     assert!(ask(None).await.is_some());

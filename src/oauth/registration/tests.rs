@@ -109,6 +109,13 @@ async fn whatever_a_registration_endpoint_says_is_understood() {
             Some("s"),
             None,
         ),
+        // Not what was registered: there is no key.
+        (
+            r#"{"client_id":"c","client_secret":"s","token_endpoint_auth_method":"private_key_jwt"}"#,
+            ClientSecretBasic,
+            Some("s"),
+            None,
+        ),
         (
             r#"{"client_id":"c","token_endpoint_auth_method":"client_secret_basic"}"#,
             Public,

@@ -8,6 +8,7 @@ use crate::support::jws::{EC, ENCRYPTED, PASSPHRASE};
 use crate::support::legacy::Legacy;
 use crate::support::mcp_server::Server;
 use crate::support::mutual_tls::{Authority, Identity};
+use crate::support::tls::Opened;
 use serde_json::json;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,6 +17,7 @@ use std::time::{Duration, Instant};
 struct Guarded {
     server: Server,
     authority: Authority,
+    door: Opened,
     url: String,
     home: Arc<Home>,
     ca: String,
@@ -33,12 +35,12 @@ impl Guarded {
 
     fn of(server: Server) -> Self {
         let authority = Authority::new("authority");
-        let address = authority.guard(&server, &rustls::version::TLS13);
+        let door = authority.guard(&server, &rustls::version::TLS13);
         let home = Home::new("plaintext");
         let ca = home.file("ca.pem", &authority.pem);
         let (cert, key) = kept(&home, "ada", &authority.identity("ada"));
-        let url = format!("https://{address}/mcp");
-        Self { server, authority, url, home: Arc::new(home), ca, cert, key }
+        let url = door.url();
+        Self { server, authority, door, url, home: Arc::new(home), ca, cert, key }
     }
 
     fn flags(&self) -> [&str; 6] {
@@ -65,6 +67,7 @@ fn a_certificate_is_taught_or_given_by_flags() {
     assert_eq!(whoami(&elsewhere, &scene.url, &scene.flags()), "with a certificate");
     let flags = scene.with(&["--with", "none"]);
     assert_eq!(whoami(&elsewhere, &scene.url, &flags), "with a certificate");
+    assert!(scene.door.always_saw("ada"));
 }
 
 #[test]
@@ -88,8 +91,8 @@ fn one_file_that_holds_both_is_enough() {
 fn a_missing_or_foreign_certificate_is_named_as_the_cause() {
     for version in [&rustls::version::TLS13, &rustls::version::TLS12] {
         let scene = Guarded::new();
-        let address = scene.authority.guard(&scene.server, version).to_string();
-        let url = format!("https://{address}/mcp");
+        let door = scene.authority.guard(&scene.server, version);
+        let (url, address) = (door.url(), door.address.to_string());
         let stranger = Authority::new("another").identity("stranger");
         let (cert, key) = kept(&scene.home, "stranger", &stranger);
         let ca = ["--ca-cert", scene.ca.as_str()];

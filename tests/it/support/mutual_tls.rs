@@ -1,14 +1,9 @@
-//! A TLS port that asks for a certificate, and an authority that gives some.
+//! An authority that gives certificates to clients, and a port that asks for them.
 
 use super::mcp_server::Server;
-use super::tls::in_front_with;
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
-use std::net::SocketAddr;
-use std::sync::Arc;
+use super::tls::{Door, Opened};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, SanType};
+use rustls::SupportedProtocolVersion;
 
 pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
@@ -46,29 +41,13 @@ impl Authority {
         &self,
         server: &Server,
         version: &'static SupportedProtocolVersion,
-    ) -> SocketAddr {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut roots = RootCertStore::empty();
-        roots.add(certificate(&self.pem)).expect("a root");
-        let verifier =
-            WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
-                .build()
-                .expect("a verifier");
-        let mut params = CertificateParams::new(["127.0.0.1", "localhost"].map(str::to_owned))
-            .expect("names");
-        params.distinguished_name.push(DnType::CommonName, "server");
+    ) -> Opened {
+        let mut params = named("server");
+        params.subject_alt_names.push(SanType::IpAddress([127, 0, 0, 1].into()));
         let key = KeyPair::generate().expect("a key");
         let own = params.signed_by(&key, &self.issuer).expect("a certificate");
-        let config = ServerConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[version])
-            .expect("a version")
-            .with_client_cert_verifier(verifier)
-            .with_single_cert(
-                vec![own.der().clone()],
-                PrivateKeyDer::from_pem_slice(key.serialize_pem().as_bytes()).expect("a key"),
-            )
-            .expect("a usable certificate");
-        in_front_with(server, config)
+        let door = Door::new(&(own.pem() + &key.serialize_pem()));
+        door.for_clients_of(&self.pem).speaking(version).open(server)
     }
 }
 
@@ -77,8 +56,4 @@ fn named(name: &str) -> CertificateParams {
     params.distinguished_name.push(DnType::CommonName, name);
     params.distinguished_name.push(DnType::OrganizationName, "People");
     params
-}
-
-fn certificate(pem: &str) -> CertificateDer<'static> {
-    CertificateDer::from_pem_slice(pem.as_bytes()).expect("a certificate")
 }

@@ -1,0 +1,210 @@
+//! Tokens from an authorization server, for a client, an assertion, or an identity of the
+//! company.
+
+use super::Machine;
+use crate::authorization::recipe::{Assertion, Flow, Grant, IdentityProvider, Recipe};
+use crate::authorization::{AuthorizationError, OAuthPlan};
+use crate::credential::Minted;
+use crate::credential::api_key::Placement;
+use crate::jws::SigningKey;
+use crate::oauth::AssertionKey;
+use crate::oauth::client::AuthMethod;
+use crate::oauth::discovery::{Discovered, authorization_server};
+use crate::oauth::dpop::ProofKey;
+use crate::oauth::grant::{
+    Exchange, ID_JAG, ID_TOKEN, client_credentials, jwt_bearer, token_exchange,
+};
+use crate::oauth::{Client, TokenSet};
+use crate::secret::Secret;
+use std::path::Path;
+use std::sync::PoisonError;
+
+/// Where tokens are asked for.
+#[derive(Clone)]
+pub(super) struct Place {
+    pub(super) endpoint: String,
+    /// Empty where nobody told.
+    pub(super) issuer: String,
+    pub(super) resource: Option<String>,
+    /// `token_endpoint_auth_methods_supported`.
+    pub(super) methods: Option<Vec<String>>,
+    /// Tokens are bound to a key (RFC 9449).
+    pub(super) dpop: bool,
+}
+
+impl Machine {
+    pub(super) async fn grant(
+        &self,
+        recipe: &Recipe,
+        grant: &Grant,
+    ) -> Result<(Minted, Option<ProofKey>), AuthorizationError> {
+        let place = self.place(recipe, &grant.target).await?;
+        let now = self.now();
+        let client = self.client(recipe, grant, &place)?;
+        let asking = client.at(&place.issuer, self.tokens.now);
+        let web = &self.tokens.web;
+        let (scope, resource) = (grant.target.scope.as_deref(), place.resource.as_deref());
+        let set = match &grant.flow {
+            Flow::ClientCredentials => {
+                client_credentials(web, &place.endpoint, asking, scope, resource).await
+            }
+            Flow::JwtBearer(assertion) => {
+                let assertion = self.assertion(recipe, assertion, "the assertion")?;
+                jwt_bearer(web, &place.endpoint, asking, &assertion, scope, resource).await
+            }
+            Flow::Enterprise(provider) => {
+                let jag = self.id_jag(recipe, grant, provider, &place).await?;
+                jwt_bearer(web, &place.endpoint, asking, &jag, scope, resource).await
+            }
+        };
+        let server = if place.issuer.is_empty() { &place.endpoint } else { &place.issuer };
+        let set = set.map_err(|error| self.not_granted(recipe, server, &error))?;
+        self.minted(recipe, set, now, client.proof_key)
+    }
+
+    fn minted(
+        &self,
+        recipe: &Recipe,
+        set: TokenSet,
+        now: u64,
+        proof_key: Option<ProofKey>,
+    ) -> Result<(Minted, Option<ProofKey>), AuthorizationError> {
+        // Where it was proved in vain, the token is a plain one.
+        let bound = set.token_type == "DPoP";
+        let placement = Placement::new(None, Some(&set.token_type));
+        let header = placement.and_then(|placement| placement.header(&set.access_token));
+        let header = header.map_err(|error| self.failed(recipe, &error.to_string()))?;
+        let expires_at = set.expires_in.map(|seconds| now.saturating_add(seconds));
+        let minted = Minted { headers: vec![header], key: Some(set.access_token), expires_at };
+        Ok((minted, proof_key.filter(|_| bound)))
+    }
+
+    /// Where to ask: as the person said, else as the remote says.
+    async fn place(
+        &self,
+        recipe: &Recipe,
+        target: &OAuthPlan,
+    ) -> Result<Place, AuthorizationError> {
+        let known = self.place.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(place) = known {
+            return Ok(place);
+        }
+        let found = match (&target.token_endpoint, &target.resource) {
+            // Nothing is left to be found out.
+            (Some(endpoint), resource) if resource.is_some() || target.no_resource => Place {
+                endpoint: endpoint.clone(),
+                issuer: target.issuer.clone().unwrap_or_default(),
+                resource: resource.clone(),
+                methods: None,
+                dpop: false,
+            },
+            _ => self.discovered(recipe, target).await?,
+        };
+        *self.place.lock().unwrap_or_else(PoisonError::into_inner) = Some(found.clone());
+        Ok(found)
+    }
+
+    async fn discovered(
+        &self,
+        recipe: &Recipe,
+        target: &OAuthPlan,
+    ) -> Result<Place, AuthorizationError> {
+        let found = self.desk.discover_for(target).await;
+        let Discovered { resource, server, dpop_bound, .. } =
+            found.map_err(|error| self.undiscovered(recipe, &error))?;
+        let dpop = dpop_bound || server.offers_dpop();
+        let given = target.resource.clone().or(Some(resource));
+        Ok(Place {
+            endpoint: server.token_endpoint.unwrap_or_default(),
+            issuer: server.issuer,
+            resource: given.filter(|_| !target.no_resource),
+            methods: server.token_endpoint_auth_methods_supported,
+            dpop,
+        })
+    }
+
+    fn client(
+        &self,
+        recipe: &Recipe,
+        grant: &Grant,
+        place: &Place,
+    ) -> Result<Client, AuthorizationError> {
+        let id = grant.target.client_id.clone().unwrap_or_default();
+        let methods = place.methods.as_deref();
+        let mut client = Client::preregistered(id, grant.client_secret.clone(), methods);
+        if let Some(file) = &grant.key {
+            let failed = |why: String| self.failed(recipe, &why);
+            let key = file.private_key().map_err(|error| failed(error.to_string()))?;
+            let algorithm = grant.algorithm.unwrap_or(crate::jws::Algorithm::ES256);
+            let key = SigningKey::private(algorithm, &key);
+            let key = key.map_err(|error| failed(error.to_string()))?;
+            client.method = AuthMethod::PrivateKeyJwt;
+            client.assertion_key = Some(AssertionKey::new(key, grant.key_id.clone()));
+        }
+        if place.dpop {
+            let key = ProofKey::generate();
+            let key = key.map_err(|error| self.failed(recipe, &error.to_string()))?;
+            client.proof_key = Some(key);
+        }
+        Ok(client)
+    }
+
+    fn assertion(
+        &self,
+        recipe: &Recipe,
+        assertion: &Assertion,
+        what: &str,
+    ) -> Result<Secret<String>, AuthorizationError> {
+        if let Some(given) = &assertion.given {
+            return Ok(given.clone());
+        }
+        let path = assertion.file.as_deref().unwrap_or_else(|| Path::new(""));
+        let text = std::fs::read_to_string(path).map(Secret::new).map_err(|error| {
+            self.failed(recipe, &format!("cannot read {what} {}: {error}", path.display()))
+        })?;
+        let token = Secret::new(text.expose().trim().to_owned());
+        if token.expose().is_empty() {
+            return Err(self.failed(recipe, &format!("{what} {} is empty", path.display())));
+        }
+        self.tokens.redactor.learn_passing(token.expose());
+        Ok(token)
+    }
+
+    /// What the identity provider gives for an ID token, for this one authorization server
+    /// (draft-ietf-oauth-identity-assertion-authz-grant section 4).
+    async fn id_jag(
+        &self,
+        recipe: &Recipe,
+        grant: &Grant,
+        provider: &IdentityProvider,
+        place: &Place,
+    ) -> Result<Secret<String>, AuthorizationError> {
+        let id_token = self.assertion(recipe, &provider.id_token, "the ID token")?;
+        let issuer = provider.issuer.clone().unwrap_or_default();
+        let (endpoint, methods) = match &provider.token_endpoint {
+            Some(endpoint) => (endpoint.clone(), None),
+            None => {
+                let server = authorization_server(&self.tokens.web, &issuer, true).await;
+                let server = server.map_err(|error| self.undiscovered(recipe, &error))?;
+                let endpoint = server.token_endpoint.unwrap_or_default();
+                (endpoint, server.token_endpoint_auth_methods_supported)
+            }
+        };
+        let id = provider.client_id.clone().unwrap_or_default();
+        let client = Client::preregistered(id, provider.client_secret.clone(), methods.as_deref());
+        let exchange = Exchange {
+            subject_token: &id_token,
+            subject_token_type: ID_TOKEN,
+            requested_token_type: ID_JAG,
+            audience: &place.issuer,
+            resource: place.resource.as_deref(),
+            scope: grant.target.scope.as_deref(),
+        };
+        let asking = client.at(&issuer, self.tokens.now);
+        let jag = token_exchange(&self.tokens.web, &endpoint, asking, exchange).await;
+        let server = if issuer.is_empty() { &endpoint } else { &issuer };
+        let jag = jag.map_err(|error| self.not_granted(recipe, server, &error))?;
+        self.tokens.redactor.learn_passing(jag.expose());
+        Ok(jag)
+    }
+}

@@ -1,0 +1,104 @@
+//! From a recipe to headers.
+
+use super::{Machine, Made};
+use crate::authorization::AuthorizationError;
+use crate::authorization::proof::Proof;
+use crate::authorization::recipe::Recipe;
+use crate::authorization::tokens::Expiry;
+use crate::credential::Minted;
+use crate::credential::command::Command;
+use crate::credential::jwt::Jwt;
+use crate::credential::password::Password;
+use crate::jws::SigningKey;
+use crate::oauth::dpop::ProofKey;
+use reqwest::header::HeaderMap;
+
+/// Headers, and what else belongs to them.
+pub(super) struct Brewed {
+    pub(super) minted: Minted,
+    /// In seconds since 1970.
+    pub(super) obtained_at: u64,
+    /// The token is bound to it.
+    pub(super) proof_key: Option<ProofKey>,
+}
+
+impl Machine {
+    /// Asks whoever has to be asked.
+    pub(super) async fn brew(&self, recipe: &Recipe) -> Result<Brewed, AuthorizationError> {
+        // An answer is as old as its question.
+        let obtained_at = self.now();
+        let mut proof_key = None;
+        let minted = match recipe {
+            Recipe::Jwt(jwt) => self.sign(jwt).map_err(|why| self.failed(recipe, &why))?,
+            Recipe::CloudflareAccess(access) => {
+                access.mint().map_err(|error| self.failed(recipe, &error.to_string()))?
+            }
+            Recipe::Password(password) => self.log_in(recipe, password).await?,
+            Recipe::Command(command) => self.run(recipe, command).await?,
+            Recipe::Grant(grant) => {
+                let (minted, key) = self.grant(recipe, grant).await?;
+                proof_key = key;
+                minted
+            }
+        };
+        if let Some(key) = &minted.key {
+            self.tokens.redactor.learn_passing(key.expose());
+        }
+        for (_, value) in &minted.headers {
+            self.tokens.redactor.learn_passing(value.to_str().unwrap_or_default());
+        }
+        tracing::debug!(kind = %recipe.kind(), expires_at = minted.expires_at, "made a credential");
+        Ok(Brewed { minted, obtained_at, proof_key })
+    }
+
+    /// With its end by the clocks of this machine.
+    pub(super) fn made(&self, brewed: Brewed) -> Made {
+        let now = self.now();
+        let Brewed { minted, obtained_at, proof_key } = brewed;
+        let expiry = minted.expires_at.map(|at| Expiry::new(obtained_at, at, now));
+        let url = self.tokens.remote.url().clone();
+        let proof = proof_key.map(|key| Proof::new(key, url, self.tokens.now));
+        Made { minted, proof, expiry }
+    }
+
+    fn sign(&self, jwt: &Jwt) -> Result<Minted, String> {
+        let key = match &jwt.key {
+            Some(file) => {
+                let key = file.private_key().map_err(|error| error.to_string())?;
+                SigningKey::private(jwt.alg, &key)
+            }
+            None => match &jwt.secret {
+                Some(secret) => SigningKey::shared(jwt.alg, secret),
+                None => return Err("there is nothing to sign with".to_owned()),
+            },
+        };
+        let key = key.map_err(|error| error.to_string())?;
+        // The remote judges by its own clock, and this machine's decides when to sign anew.
+        let (here, there) = (self.now(), self.remote_now());
+        let mut minted = jwt.mint(&key, there).map_err(|error| error.to_string())?;
+        minted.expires_at = Some(here.saturating_add(jwt.ttl));
+        Ok(minted)
+    }
+
+    async fn log_in(
+        &self,
+        recipe: &Recipe,
+        password: &Password,
+    ) -> Result<Minted, AuthorizationError> {
+        let (content, body) = password.request();
+        let now = self.now();
+        let url = &password.login_url;
+        let answer = self.tokens.web.post(url, content, HeaderMap::new(), body).await;
+        let answer = answer.map_err(|error| self.unasked(recipe, &error))?;
+        let read = password.read(answer.status, &answer.body, now);
+        read.map_err(|error| self.not_logged_in(recipe, url, &error))
+    }
+
+    async fn run(&self, recipe: &Recipe, command: &Command) -> Result<Minted, AuthorizationError> {
+        let run = command.run(&self.hidden, self.now()).await;
+        run.map_err(|error| {
+            let said = error.said().map(|said| format!(": {said}")).unwrap_or_default();
+            self.failed(recipe, &format!("{error}{said}"))
+        })
+    }
+}

@@ -1,0 +1,143 @@
+//! Credentials that are made without a person: one at a time, shared among processes where a
+//! server gave them, renewed by the clock and when they are refused.
+//!
+//! * `making`: from a recipe to headers. `grants`: tokens from an authorization server.
+//! * `shared`: the token that was made last, in the vault. `trouble`: what failed, in words.
+
+mod grants;
+mod making;
+mod shared;
+mod trouble;
+
+pub(super) use trouble::flags;
+
+use super::proof::Proof;
+use super::recipe::Recipe;
+use super::sign_in::Desk;
+use super::tokens::{Expiry, Tokens};
+use super::{AuthorizationError, Credential};
+use crate::credential::Minted;
+use crate::oauth::clock::Clocks;
+use grants::Place;
+use reqwest::header::HeaderMap;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::Mutex;
+
+/// How long a failure answers for those who come after it.
+const SHARED: Duration = Duration::from_secs(1);
+
+/// Makes credentials for one account at one remote.
+pub(super) struct Machine {
+    tokens: Arc<Tokens>,
+    /// Finds authorization servers.
+    desk: Arc<Desk>,
+    /// Variables that no child may see.
+    hidden: Vec<String>,
+    held: Mutex<Held>,
+    /// The remote's.
+    clocks: Clocks,
+    /// Where tokens are asked for, once that was found out.
+    place: std::sync::Mutex<Option<Place>>,
+}
+
+#[derive(Default)]
+struct Held {
+    made: Option<Made>,
+    failure: Option<(Instant, AuthorizationError)>,
+}
+
+/// One that was made.
+#[derive(Clone)]
+pub(super) struct Made {
+    pub(super) minted: Minted,
+    pub(super) proof: Option<Proof>,
+    pub(super) expiry: Option<Expiry>,
+}
+
+impl Made {
+    fn is_fresh(&self, now: u64) -> bool {
+        self.expiry.is_none_or(|expiry| expiry.is_fresh(now))
+    }
+
+    /// Whether these are the headers that were sent.
+    fn is_in(&self, sent: &HeaderMap) -> bool {
+        self.minted.headers.iter().all(|(name, value)| sent.get(name) == Some(value))
+    }
+}
+
+impl Machine {
+    pub(super) fn new(tokens: Arc<Tokens>, desk: Arc<Desk>, hidden: Vec<String>) -> Self {
+        Self {
+            tokens,
+            desk,
+            hidden,
+            held: Mutex::default(),
+            clocks: Clocks::default(),
+            place: std::sync::Mutex::default(),
+        }
+    }
+
+    /// A credential that `recipe` makes, another one than `refused`. With `taught`, it is the
+    /// vault's recipe, and so is what it makes.
+    ///
+    /// # Errors
+    /// `SignInNeeded` where a person has to change something, `Unavailable`, `Vault`.
+    pub(super) async fn make(
+        &self,
+        recipe: &Recipe,
+        taught: bool,
+        refused: Option<&Credential>,
+    ) -> Result<Made, AuthorizationError> {
+        let came = Instant::now();
+        let mut held = self.held.lock().await;
+        let will_do = |made: &Made| {
+            made.is_fresh(self.now()) && refused.is_none_or(|sent| !made.is_in(&sent.headers))
+        };
+        if let Some(made) = held.made.as_ref().filter(|made| will_do(made)) {
+            return Ok(made.clone());
+        }
+        // Those who waited while it failed share the failure.
+        if let Some((at, failure)) = &held.failure
+            && (*at > came || at.elapsed() < SHARED)
+        {
+            return Err(failure.clone());
+        }
+        for secret in recipe.secrets() {
+            self.tokens.redactor.learn(secret.expose());
+        }
+        recipe.named().into_iter().for_each(|url| self.tokens.web.name(url));
+        let made = if taught && recipe.is_shared() {
+            self.make_shared(recipe, will_do).await
+        } else {
+            self.brew(recipe).await.map(|brewed| self.made(brewed))
+        };
+        match made {
+            Ok(made) => {
+                *held = Held { made: Some(made.clone()), failure: None };
+                Ok(made)
+            }
+            Err(error) => {
+                *self.place.lock().unwrap_or_else(PoisonError::into_inner) = None;
+                held.failure = Some((Instant::now(), error.clone()));
+                Err(error)
+            }
+        }
+    }
+
+    fn now(&self) -> u64 {
+        (self.tokens.now)()
+    }
+
+    /// The remote's own idea of the time, as far as it told.
+    fn remote_now(&self) -> u64 {
+        self.clocks.at(self.tokens.remote.url(), self.now())
+    }
+
+    /// The remote refused something at the time that its `Date` says.
+    pub(super) fn learn_clock(&self, headers: &HeaderMap) {
+        if self.clocks.learn(self.tokens.remote.url(), headers, self.now()) {
+            tracing::info!("the clock of {} differs from the one here", self.tokens.remote);
+        }
+    }
+}

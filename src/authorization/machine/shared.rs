@@ -1,0 +1,128 @@
+//! The token that was made last, for all processes: one asks, the others take what it got.
+
+use super::making::Brewed;
+use super::{Machine, Made};
+use crate::authorization::AuthorizationError;
+use crate::authorization::recipe::Recipe;
+use crate::credential::Minted;
+use crate::oauth::dpop::ProofKey;
+use crate::secret::{Secret, sealed, sealed_option};
+use crate::vault::{Header, RecordKey};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD as BASE64;
+use reqwest::header::{HeaderName, HeaderValue};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::time::Duration;
+
+/// How long another process may be asking: its own requests are bounded.
+const LOCK: Duration = Duration::from_secs(30);
+
+/// As it is sealed.
+#[derive(Serialize, Deserialize)]
+struct Payload {
+    /// Of the recipe: another one's token is not taken.
+    recipe: String,
+    headers: Vec<SealedHeader>,
+    #[serde(default, with = "sealed_option")]
+    key: Option<Secret<String>>,
+    obtained_at: u64,
+    expires_at: Option<u64>,
+    #[serde(default, with = "sealed_option")]
+    proof_key: Option<Secret<String>>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SealedHeader {
+    name: String,
+    #[serde(with = "sealed")]
+    value: Secret<String>,
+}
+
+impl Machine {
+    /// What another process made, if it will do; else one of our own, kept for the others.
+    pub(super) async fn make_shared(
+        &self,
+        recipe: &Recipe,
+        will_do: impl Fn(&Made) -> bool,
+    ) -> Result<Made, AuthorizationError> {
+        let fingerprint = fingerprint(recipe);
+        let known = |found: Option<Brewed>| found.map(|brewed| self.made(brewed)).filter(&will_do);
+        if let Some(made) = known(self.find(&fingerprint).await) {
+            return Ok(made);
+        }
+        let _lock = self.tokens.vault.lock(&self.place_in_vault(), LOCK).await?;
+        // Another process may have been faster.
+        if let Some(made) = known(self.find(&fingerprint).await) {
+            return Ok(made);
+        }
+        let brewed = self.brew(recipe).await?;
+        self.keep(fingerprint, &brewed).await;
+        Ok(self.made(brewed))
+    }
+
+    async fn find(&self, fingerprint: &str) -> Option<Brewed> {
+        let found = self.tokens.vault.read(&self.place_in_vault(), self.tokens.deadline).await;
+        // What cannot be read is made anew.
+        let payload: Payload = serde_json::from_slice(found.ok()??.payload.expose()).ok()?;
+        if payload.recipe != fingerprint {
+            return None;
+        }
+        let mut headers = Vec::new();
+        for SealedHeader { name, value } in &payload.headers {
+            self.tokens.redactor.learn_passing(value.expose());
+            let mut value = HeaderValue::from_str(value.expose()).ok()?;
+            value.set_sensitive(true);
+            headers.push((HeaderName::from_bytes(name.as_bytes()).ok()?, value));
+        }
+        if let Some(key) = &payload.key {
+            self.tokens.redactor.learn_passing(key.expose());
+        }
+        let proof_key = match &payload.proof_key {
+            Some(sealed) => {
+                let der = BASE64.decode(sealed.expose()).ok()?;
+                Some(ProofKey::from_pkcs8(Secret::new(der)).ok()?)
+            }
+            None => None,
+        };
+        let minted = Minted { headers, key: payload.key, expires_at: payload.expires_at };
+        Some(Brewed { minted, obtained_at: payload.obtained_at, proof_key })
+    }
+
+    async fn keep(&self, recipe: String, brewed: &Brewed) {
+        let header = |(name, value): &(HeaderName, HeaderValue)| SealedHeader {
+            name: name.to_string(),
+            value: Secret::new(value.to_str().unwrap_or_default().to_owned()),
+        };
+        let payload = Payload {
+            recipe,
+            headers: brewed.minted.headers.iter().map(header).collect(),
+            key: brewed.minted.key.clone(),
+            obtained_at: brewed.obtained_at,
+            expires_at: brewed.minted.expires_at,
+            proof_key: brewed
+                .proof_key
+                .as_ref()
+                .map(|key| Secret::new(BASE64.encode(key.pkcs8().expose()))),
+        };
+        let Ok(payload) = serde_json::to_vec(&payload).map(Secret::new) else { return };
+        let (place, header) = (self.place_in_vault(), Header::of("minted"));
+        let kept = self.tokens.vault.write(&place, header, &payload, self.tokens.deadline);
+        if let Err(error) = kept.await {
+            tracing::warn!("the new token is for this process only: {error}");
+        }
+    }
+
+    fn place_in_vault(&self) -> RecordKey {
+        let remote = &self.tokens.remote;
+        RecordKey::Minted { url: remote.url().to_string(), account: remote.account().to_owned() }
+    }
+}
+
+/// Of everything in it, its secrets too.
+fn fingerprint(recipe: &Recipe) -> String {
+    // Strings, numbers and maps with string keys: nothing in it can fail.
+    let bytes = Secret::new(serde_json::to_vec(recipe).unwrap_or_default());
+    let hash = Sha256::digest(bytes.expose());
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,136 @@
+//! What failed on the way to a credential, in words that name the server, the cause and the
+//! next step.
+
+use super::Machine;
+use crate::authorization::AuthorizationError;
+use crate::authorization::recipe::Recipe;
+use crate::authorization::remote::quoted;
+use crate::credential::password::PasswordError;
+use crate::oauth::discovery::DiscoveryError;
+use crate::oauth::{TokenError, WebError};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use url::Url;
+
+/// Details of a record, and the flags of `login` that give them; in the order of the help.
+const FLAGS: [(&str, &str); 14] = [
+    ("client_id", "--client-id"),
+    ("scopes", "--scope"),
+    ("issuer", "--issuer"),
+    ("token_endpoint", "--token-endpoint"),
+    ("resource", "--resource"),
+    ("algorithm", "--alg"),
+    ("private_key", "--private-key"),
+    ("key_id", "--key-id"),
+    ("assertion_file", "--assertion-file"),
+    ("login_url", "--login-url"),
+    ("username", "--username"),
+    ("command", "--command"),
+    ("idp_issuer", "--idp-issuer"),
+    ("idp_client_id", "--idp-client-id"),
+];
+
+/// The flags that teach these details, for a shell.
+pub(in crate::authorization) fn flags(details: &BTreeMap<String, Value>) -> String {
+    let mut flags = String::new();
+    for (name, flag) in FLAGS {
+        let value = match details.get(name) {
+            Some(Value::String(text)) => text.clone(),
+            Some(Value::Array(all)) => {
+                all.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" ")
+            }
+            _ => continue,
+        };
+        if !value.is_empty() {
+            flags.push_str(&format!(" {flag} {}", quoted(&value)));
+        }
+    }
+    flags
+}
+
+impl Machine {
+    /// `why` may quote a server or a program.
+    pub(super) fn failed(&self, recipe: &Recipe, why: &str) -> AuthorizationError {
+        let why = self.tokens.redactor.clean(why);
+        AuthorizationError::SignInNeeded {
+            message: format!(
+                "there is no {} credential for {}: {why}",
+                recipe.kind(),
+                self.tokens.whom()
+            ),
+            hint: self.login_command(recipe),
+        }
+    }
+
+    pub(super) fn unavailable(&self, recipe: &Recipe, why: &str) -> AuthorizationError {
+        let why = self.tokens.redactor.clean(why);
+        let (kind, whom) = (recipe.kind(), self.tokens.whom());
+        let message = format!("there is no {kind} credential for {whom} now: {why}");
+        AuthorizationError::Unavailable { message }
+    }
+
+    pub(super) fn unasked(&self, recipe: &Recipe, error: &WebError) -> AuthorizationError {
+        match error {
+            WebError::Refused { .. } | WebError::Redirected { .. } | WebError::TooLarge { .. } => {
+                self.failed(recipe, &error.to_string())
+            }
+            _ => self.unavailable(recipe, &error.to_string()),
+        }
+    }
+
+    pub(super) fn not_logged_in(
+        &self,
+        recipe: &Recipe,
+        url: &str,
+        error: &PasswordError,
+    ) -> AuthorizationError {
+        let host = Url::parse(url).ok();
+        let host = host.as_ref().and_then(Url::host_str).unwrap_or_default();
+        let said = error.said().map(|said| format!(": {said}")).unwrap_or_default();
+        let why = format!("{host}: {error}{said}");
+        match error {
+            PasswordError::OutOfOrder { .. } => self.unavailable(recipe, &why),
+            _ => self.failed(recipe, &why),
+        }
+    }
+
+    pub(super) fn not_granted(
+        &self,
+        recipe: &Recipe,
+        server: &str,
+        error: &TokenError,
+    ) -> AuthorizationError {
+        let why = match error.response() {
+            Some(response) => format!("{server} gave no token: {}", response.told()),
+            None => format!("{server} gave no token: {error}"),
+        };
+        match error {
+            TokenError::Unavailable(_) | TokenError::Lost(_) => self.unavailable(recipe, &why),
+            TokenError::Refused(_) | TokenError::Malformed { .. } => self.failed(recipe, &why),
+        }
+    }
+
+    pub(super) fn undiscovered(
+        &self,
+        recipe: &Recipe,
+        error: &DiscoveryError,
+    ) -> AuthorizationError {
+        match error {
+            DiscoveryError::Unavailable { .. } | DiscoveryError::Client(_) => {
+                self.unavailable(recipe, &error.to_string())
+            }
+            DiscoveryError::Nothing { .. } => {
+                let why =
+                    format!("{error}; name its authorization server: --issuer or --token-endpoint");
+                self.failed(recipe, &why)
+            }
+            DiscoveryError::Refused { .. } => self.failed(recipe, &error.to_string()),
+        }
+    }
+
+    /// The command that teaches this anew.
+    pub(super) fn login_command(&self, recipe: &Recipe) -> String {
+        let login = self.tokens.remote.login_command(Some(recipe.kind().name()));
+        format!("{login}{}", flags(&recipe.details()))
+    }
+}

@@ -1,0 +1,221 @@
+//! How to come by a credential without a person: what was taught, or what the flags give.
+
+use super::{Kind, OAuthPlan};
+use crate::credential::cloudflare_access::CloudflareAccess;
+use crate::credential::command::Command;
+use crate::credential::jwt::Jwt;
+use crate::credential::key_file::KeyFile;
+use crate::credential::password::Password;
+use crate::jws::Algorithm;
+use crate::secret::{Secret, sealed_option};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// All that it takes, sealed in the vault or from flags.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Recipe {
+    Jwt(Jwt),
+    Password(Password),
+    CloudflareAccess(CloudflareAccess),
+    Command(Command),
+    Grant(Grant),
+}
+
+/// A token from an authorization server, without a person.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Grant {
+    pub flow: Flow,
+    /// Which client, for what, and where it asks.
+    pub target: OAuthPlan,
+    /// The client's.
+    #[serde(default, with = "sealed_option")]
+    pub client_secret: Option<Secret<String>>,
+    /// The client signs assertions with it instead (RFC 7523 section 2.2).
+    #[serde(default)]
+    pub key: Option<KeyFile>,
+    #[serde(default)]
+    pub algorithm: Option<Algorithm>,
+    #[serde(default)]
+    pub key_id: Option<String>,
+}
+
+/// What is shown to the authorization server.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Flow {
+    /// RFC 6749 section 4.4.
+    ClientCredentials,
+    /// RFC 7523 section 2.1.
+    JwtBearer(Assertion),
+    /// An ID-JAG that the identity provider gives for an ID token (RFC 8693).
+    Enterprise(IdentityProvider),
+}
+
+/// A token of another issuer: given, or in a file that is read anew each time.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Assertion {
+    #[serde(with = "sealed_option")]
+    pub given: Option<Secret<String>>,
+    pub file: Option<PathBuf>,
+}
+
+/// Who knows the company's people.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct IdentityProvider {
+    pub issuer: Option<String>,
+    pub token_endpoint: Option<String>,
+    pub client_id: Option<String>,
+    #[serde(default, with = "sealed_option")]
+    pub client_secret: Option<Secret<String>>,
+    /// None of it: a person signs in there.
+    pub id_token: Assertion,
+}
+
+impl Assertion {
+    pub fn is_some(&self) -> bool {
+        self.given.is_some() || self.file.is_some()
+    }
+}
+
+impl Recipe {
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Jwt(_) => Kind::Jwt,
+            Self::Password(_) => Kind::Password,
+            Self::CloudflareAccess(_) => Kind::CloudflareAccess,
+            Self::Command(_) => Kind::Command,
+            Self::Grant(grant) => match &grant.flow {
+                Flow::ClientCredentials => Kind::ClientCredentials,
+                Flow::JwtBearer(_) => Kind::JwtBearer,
+                Flow::Enterprise(_) => Kind::Enterprise,
+            },
+        }
+    }
+
+    /// What `list` shows; never a secret.
+    pub fn details(&self) -> BTreeMap<String, Value> {
+        match self {
+            Self::Jwt(jwt) => jwt.details(),
+            Self::Password(password) => password.details(),
+            Self::CloudflareAccess(access) => access.details(),
+            Self::Command(command) => command.details(),
+            Self::Grant(grant) => grant.details(),
+        }
+    }
+
+    /// The file with a private key that it signs with.
+    pub fn key_file(&mut self) -> Option<&mut KeyFile> {
+        match self {
+            Self::Jwt(jwt) => jwt.key.as_mut(),
+            Self::Grant(grant) => grant.key.as_mut(),
+            _ => None,
+        }
+    }
+
+    /// Its tokens come from a server: processes share them through the vault.
+    pub(super) fn is_shared(&self) -> bool {
+        matches!(self, Self::Password(_) | Self::Grant(_))
+    }
+
+    /// It is the same at any time, so that asking again is of no use.
+    pub(super) fn is_static(&self) -> bool {
+        matches!(self, Self::CloudflareAccess(_))
+    }
+
+    /// URLs that the person named.
+    pub(super) fn named(&self) -> Vec<&str> {
+        match self {
+            Self::Password(password) => vec![&password.login_url],
+            Self::Grant(grant) => grant.named(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Every secret in it.
+    pub(super) fn secrets(&self) -> Vec<&Secret<String>> {
+        match self {
+            Self::Jwt(jwt) => {
+                let passphrase = jwt.key.as_ref().and_then(|key| key.passphrase.as_ref());
+                jwt.secret.iter().chain(passphrase).collect()
+            }
+            Self::Password(password) => vec![&password.password],
+            Self::CloudflareAccess(access) => vec![&access.client_secret],
+            Self::Command(_) => Vec::new(),
+            Self::Grant(grant) => grant.secrets(),
+        }
+    }
+}
+
+impl Grant {
+    /// How the client authenticates, in the words of RFC 7591 as far as they fit.
+    fn auth_method(&self) -> &'static str {
+        if self.key.is_some() {
+            "private_key_jwt"
+        } else if self.client_secret.is_some() {
+            "client_secret"
+        } else {
+            "none"
+        }
+    }
+
+    fn details(&self) -> BTreeMap<String, Value> {
+        let target = &self.target;
+        let scopes = target.scope.as_deref().unwrap_or_default();
+        let scopes: Vec<_> = scopes.split_ascii_whitespace().collect();
+        let mut details = BTreeMap::from([
+            ("auth_method".to_owned(), json!(self.auth_method())),
+            ("scopes".to_owned(), json!(scopes)),
+        ]);
+        let mut add = |name: &str, value: Option<Value>| {
+            details.extend(value.map(|value| (name.to_owned(), value)));
+        };
+        let text = |text: &Option<String>| text.clone().map(Value::from);
+        let path = |path: &Option<PathBuf>| path.as_ref().map(|path| json!(path.to_string_lossy()));
+        add("client_id", text(&target.client_id));
+        add("issuer", text(&target.issuer));
+        add("token_endpoint", text(&target.token_endpoint));
+        add("resource", text(&target.resource));
+        add("algorithm", self.algorithm.map(|algorithm| json!(algorithm.name())));
+        add("key_id", text(&self.key_id));
+        add("private_key", self.key.as_ref().and_then(|key| path(&key.path)));
+        match &self.flow {
+            Flow::ClientCredentials => {}
+            Flow::JwtBearer(assertion) => add("assertion_file", path(&assertion.file)),
+            Flow::Enterprise(provider) => {
+                add("idp_issuer", text(&provider.issuer));
+                add("idp_client_id", text(&provider.client_id));
+                add("idp_token_endpoint", text(&provider.token_endpoint));
+                add("id_token_file", path(&provider.id_token.file));
+            }
+        }
+        details
+    }
+
+    fn named(&self) -> Vec<&str> {
+        let own = [&self.target.issuer, &self.target.token_endpoint];
+        let mut named: Vec<_> = own.into_iter().flatten().map(String::as_str).collect();
+        if let Flow::Enterprise(provider) = &self.flow {
+            let theirs = [&provider.issuer, &provider.token_endpoint];
+            named.extend(theirs.into_iter().flatten().map(String::as_str));
+        }
+        named
+    }
+
+    fn secrets(&self) -> Vec<&Secret<String>> {
+        let passphrase = self.key.as_ref().and_then(|key| key.passphrase.as_ref());
+        let mut secrets: Vec<_> = self.client_secret.iter().chain(passphrase).collect();
+        match &self.flow {
+            Flow::ClientCredentials => {}
+            Flow::JwtBearer(assertion) => secrets.extend(&assertion.given),
+            Flow::Enterprise(provider) => {
+                secrets.extend(&provider.client_secret);
+                secrets.extend(&provider.id_token.given);
+            }
+        }
+        secrets
+    }
+}

@@ -1,0 +1,129 @@
+//! The remote refused a credential: whether another one helps, or a person.
+
+use super::{Authorization, AuthorizationError, Credential, OAuthPlan, Origin, Refusal};
+use crate::oauth::Challenge;
+use reqwest::header::WWW_AUTHENTICATE;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// What replaced a refused credential, and is refused within this time, was not the fault.
+const AT_ONCE: Duration = Duration::from_secs(10);
+/// How long a 403 then means something else, where the token has no known end; in seconds.
+const SOMETHING_ELSE: u64 = 60;
+
+impl Authorization {
+    /// The remote refused `sent`: another credential, if there is one by now.
+    ///
+    /// # Errors
+    /// [`AuthorizationError::SignInNeeded`] if what was refused is still all there is,
+    /// [`AuthorizationError::Person`] where a sign-in with OAuth helps.
+    pub async fn after_refusal(
+        &self,
+        sent: &Credential,
+        refusal: Refusal<'_>,
+    ) -> Result<Arc<Credential>, AuthorizationError> {
+        let challenge = Challenge::read(refusal.headers.get_all(WWW_AUTHENTICATE));
+        if let Some(address) = refusal.address {
+            self.tokens.web.met_remote_at(address);
+        }
+        if challenge.as_ref().is_some_and(Challenge::wants_dpop_nonce) && sent.proof.is_some() {
+            // The token is good, and the proof was none (RFC 9449 section 9).
+            sent.learn(refusal.headers);
+            return Ok(Arc::new(sent.clone()));
+        }
+        match sent.origin {
+            Origin::Token => {
+                return self.after_refused_token(sent, refusal.status, challenge).await;
+            }
+            Origin::Made => return self.after_refused_made(sent, refusal, challenge).await,
+            Origin::Nothing | Origin::Flags | Origin::Record => {}
+        }
+        match self.load(None).await {
+            Ok(fresh) if fresh.headers != sent.headers => return Ok(fresh),
+            Ok(_) => {}
+            Err(AuthorizationError::Person(need)) => {
+                return Err(AuthorizationError::Person(need.challenged(challenge)));
+            }
+            Err(error) => return Err(error),
+        }
+        let wants = refusal.status == 401 || (refusal.status == 403 && self.was_told_how().await?);
+        if wants && self.may_sign_in(sent.origin) {
+            return Err(self.desk.first_need(challenge, || self.refused(sent.origin)).await);
+        }
+        Err(self.refused(sent.origin))
+    }
+
+    async fn after_refused_token(
+        &self,
+        sent: &Credential,
+        status: u16,
+        challenge: Option<Challenge>,
+    ) -> Result<Arc<Credential>, AuthorizationError> {
+        let scope = challenge.as_ref().filter(|one| one.is_insufficient_scope());
+        if let (403, Some(challenge)) = (status, scope) {
+            let record = self.tokens.load().await?;
+            if let Some(record) = record.filter(|record| !record.carries(sent.key.as_ref())) {
+                return self.give_out(&record).await;
+            }
+            let challenge = challenge.clone();
+            return Err(self.desk.step_up(sent.key.clone(), challenge).await);
+        }
+        // Some servers answer an expired token with 403 and nothing else.
+        let now = (self.tokens.now)();
+        let past = sent.expiry.is_some_and(|expiry| !expiry.is_fresh(now));
+        if status == 403 && (challenge.is_some() || !past) {
+            return Err(self.refused(sent.origin));
+        }
+        self.tokens.web.forget();
+        match self.tokens.renew(sent.key.clone()).await {
+            Ok(record) => self.give_out(&record).await,
+            Err(AuthorizationError::Person(need)) => {
+                Err(AuthorizationError::Person(need.challenged(challenge)))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The person said where to sign in, or as which client: for servers that publish nothing
+    /// and answer 403 to whoever is nobody.
+    async fn was_told_how(&self) -> Result<bool, AuthorizationError> {
+        let told = |plan: &OAuthPlan| plan.issuer.is_some() || plan.token_endpoint.is_some();
+        if told(&self.plan.oauth) {
+            return Ok(true);
+        }
+        Ok(self.tokens.readable().await?.is_some_and(|record| told(&record.plan)))
+    }
+
+    /// What was made without a person is made anew, once.
+    async fn after_refused_made(
+        &self,
+        sent: &Credential,
+        refusal: Refusal<'_>,
+        challenge: Option<Challenge>,
+    ) -> Result<Arc<Credential>, AuthorizationError> {
+        let now = (self.tokens.now)();
+        let at_once = sent.replaced.is_some_and(|at| at.elapsed() < AT_ONCE);
+        if refusal.status == 403 {
+            let ended = sent.expiry.is_some_and(|expiry| !expiry.is_valid(now));
+            if at_once && !ended {
+                let end = sent.expiry.map_or(now + SOMETHING_ELSE, |expiry| expiry.at());
+                self.forbidden_until.store(end, Ordering::Relaxed);
+            }
+            let other = challenge.as_ref().is_some_and(Challenge::is_insufficient_scope)
+                || (!ended && now < self.forbidden_until.load(Ordering::Relaxed));
+            if other {
+                return Err(self.refused(sent.origin));
+            }
+        } else if at_once {
+            return Err(self.refused(sent.origin));
+        }
+        self.machine.learn_clock(refusal.headers);
+        self.tokens.web.forget();
+        let fresh = self.load(Some(sent)).await?;
+        if fresh.headers == sent.headers {
+            return Err(self.refused(sent.origin));
+        }
+        Ok(fresh)
+    }
+}

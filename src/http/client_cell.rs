@@ -1,0 +1,176 @@
+//! An HTTP client, built when it is first needed: TLS, proxy, timeouts, redirects, cookies.
+
+use super::tls::{self, ClientCertificate};
+use super::{ClientError, ClientSettings, Tls, TlsRefusal};
+use reqwest::redirect::Policy;
+use reqwest::{Client, ClientBuilder, Method};
+use rustls::ClientConfig;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{OnceCell, oneshot};
+use url::Url;
+
+/// How long a server may take to say again why it closed a connection.
+const ASKING_WHY: Duration = Duration::from_secs(3);
+
+/// A client that is built when it is first needed, for https on a thread of its own:
+/// reading a system's CA files takes milliseconds that the first message need not wait for.
+pub struct ClientCell {
+    settings: ClientSettings,
+    cell: OnceCell<Built>,
+}
+
+struct Built {
+    client: Client,
+    /// None without TLS.
+    tls: Option<(ClientConfig, Arc<ClientCertificate>)>,
+}
+
+impl ClientCell {
+    /// Nothing is read or built yet.
+    pub fn new(settings: ClientSettings) -> Self {
+        Self { settings, cell: OnceCell::new() }
+    }
+
+    /// Starts building where that takes time, and returns at once.
+    pub fn prepare(cell: &Arc<Self>) {
+        if cell.settings.tls {
+            let cell = cell.clone();
+            // Its error comes again, to the request that needs the client.
+            tokio::spawn(async move { cell.get().await.is_ok() });
+        }
+    }
+
+    /// The client; all callers share one.
+    ///
+    /// # Errors
+    /// [`ClientError`] if a file is unusable or TLS cannot be set up; asked again, it
+    /// tries again.
+    pub async fn get(&self) -> Result<&Client, ClientError> {
+        self.cell.get_or_try_init(|| self.build()).await.map(|built| &built.client)
+    }
+
+    /// Whether the client, which has been built, shows a certificate to servers that ask.
+    pub fn has_certificate(&self) -> bool {
+        self.certificate().is_some_and(ClientCertificate::exists)
+    }
+
+    /// Who refused whom in TLS, if that is why a request of the client failed: then the
+    /// request was not read.
+    pub fn refusal(&self, error: &reqwest::Error) -> Option<TlsRefusal> {
+        tls::what_tls_says(error, self.certificate()?)
+    }
+
+    /// For a failed request to a server that has never answered: what may be behind it, as the
+    /// server asked for a client certificate and then closed the connection.
+    pub fn suspicion(&self, error: &reqwest::Error) -> Option<TlsRefusal> {
+        let closed = !error.is_connect() || tls::was_closed(error);
+        self.certificate()?.suspicion().filter(|_| closed)
+    }
+
+    /// After [`Self::suspicion`]: a server's alert is lost if it resets the connection at once,
+    /// and HTTP/2 loses it anyway. A harmless request over HTTP/1.1, with nothing in it, gets
+    /// the same alert where that was the reason; then the request that failed was not read.
+    pub async fn ask_why(&self, url: &Url) -> Option<TlsRefusal> {
+        let (config, certificate) = self.cell.get()?.tls.as_ref()?;
+        let mut config = config.clone();
+        config.alpn_protocols = vec!["http/1.1".into()];
+        let client = base(&self.settings).http1_only().tls_backend_preconfigured(config);
+        let request = client.build().ok()?.request(Method::OPTIONS, url.clone());
+        let error = request.timeout(ASKING_WHY).send().await.err()?;
+        tls::what_tls_says(&error, certificate)
+    }
+
+    fn certificate(&self) -> Option<&ClientCertificate> {
+        self.cell.get()?.tls.as_ref().map(|(_, certificate)| certificate.as_ref())
+    }
+
+    async fn build(&self) -> Result<Built, ClientError> {
+        if !self.settings.tls {
+            return build(&self.settings, None);
+        }
+        let tls = match &self.settings.tls_source {
+            Some(source) => source().await?,
+            None => Tls::default(),
+        };
+        let (sender, receiver) = oneshot::channel();
+        let settings = self.settings.clone();
+        std::thread::spawn(move || sender.send(build(&settings, Some(&tls))));
+        receiver.await.unwrap_or_else(|_| Err(ClientError::Tls("the set-up stopped".into())))
+    }
+}
+
+fn build(settings: &ClientSettings, tls: Option<&Tls>) -> Result<Built, ClientError> {
+    // Fails only if a provider is installed already, which is then the same one.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let Some(tls) = tls else {
+        // Plain http to loopback is on the fast path and needs no roots.
+        let client = base(settings).tls_certs_only([]).build().map_err(tls_error)?;
+        return Ok(Built { client, tls: None });
+    };
+    let (config, certificate) = tls::configuration(tls)?;
+    let client = base(settings).tls_backend_preconfigured(config.clone());
+    let client = client.build().map_err(tls_error)?;
+    Ok(Built { client, tls: Some((config, certificate)) })
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place a client is built")]
+fn base(settings: &ClientSettings) -> ClientBuilder {
+    let mut builder = Client::builder()
+        .user_agent(concat!("keyferry/", env!("CARGO_PKG_VERSION")))
+        .redirect(Policy::none())
+        .referer(false)
+        .cookie_store(settings.cookies)
+        .connect_timeout(settings.connect_timeout)
+        .tcp_keepalive(Duration::from_secs(30))
+        .tcp_keepalive_interval(Duration::from_secs(10))
+        .tcp_keepalive_retries(3)
+        .http2_adaptive_window(true)
+        .http2_keep_alive_interval(Duration::from_secs(30))
+        .http2_keep_alive_timeout(Duration::from_secs(20));
+    if let Some(silence) = settings.body_timeout {
+        builder = builder.read_timeout(silence);
+    }
+    if settings.ipv4_only {
+        builder = builder.local_address(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    }
+    if settings.loopback {
+        builder = builder.no_proxy();
+    }
+    if let Some(policy) = &settings.addresses {
+        builder = builder.dns_resolver(policy.clone());
+    }
+    builder
+}
+
+fn tls_error(error: reqwest::Error) -> ClientError {
+    let source = std::error::Error::source(&error).map(ToString::to_string);
+    ClientError::Tls(source.unwrap_or_else(|| error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::{AddressPolicy, Reach, is_forbidden_address};
+
+    #[tokio::test]
+    async fn a_name_with_forbidden_addresses_is_not_connected_to() {
+        let policy = AddressPolicy::default();
+        policy.judge("localhost", Reach::Public);
+        let client = ClientCell::new(ClientSettings {
+            tls: false,
+            loopback: true,
+            tls_source: None,
+            connect_timeout: Duration::from_secs(1),
+            body_timeout: None,
+            ipv4_only: false,
+            cookies: false,
+            addresses: Some(policy),
+        });
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://localhost:{}/", listener.local_addr().unwrap().port());
+        let request = client.get().await.unwrap().get(url);
+        assert!(is_forbidden_address(&request.send().await.unwrap_err()));
+    }
+}

@@ -1,0 +1,199 @@
+//! Keys for tests, made with OpenSSL or printed in RFCs: known to everybody, they protect
+//! nothing. Whole files as OpenSSL writes them.
+
+/// Of everything here that is encrypted.
+pub(crate) const PASSPHRASE: &str = "opensesame";
+
+/// The key of RFC 7515 appendix A.2, in PKCS#1.
+pub(crate) const RSA: &str = "\
+-----BEGIN RSA PRIVATE KEY-----
+MIIEowIBAAKCAQEAofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd/wWJcyQoTbji9k0
+l8W26mPddxHmfHQp+Vaw+4qPCJrcS2mJPMEzP1Pt0Bm4d4QlL+yRT+SFd2lZS+pC
+gNMsD1W/YpRPEwOWvG6b32690r2jZ47soMZo9wGzjb/7OMg0LOL+bSf63kpaSHSX
+ndS5z5rexMdbBYUsLA9e+KXBdQOS+UTo7WTBEMa2R2CapHg665xsmtdVMTBQY4uD
+Zlxvb3qCo5ZwKh9kG4LT6/I5IhlJH7aGhyxXFvUK+DWNmoudF8NAco9/h9iaGNj8
+q2ethFkMLs91kzk2PAcDTW9gb54h4FRWyuXpoQIDAQABAoIBABKucaRpzQorw35S
+bEUAVx8dYXUdZOlJcHtiWQ+dC6V8ljxAHj/PLyzTveyI5QO/xkObCyjIL303l2cf
+UhPu2MFaJdjVzqACXuOrLot/eSFvxjvqVidTtAZExqFRJ9mylUVAoLvhowVWmC1O
+n95fZCXxTUtxNEG1Xcc7m0rtzJKs45J+N/V9DP1edYH6USyPSWGp6wuA+KgHRnKK
+Vf9GRx80JQY7nVNkL17eHoTWEwga+lwi0FEoW9Y7lDtWXYmKBWhUE+U8PGxlJf8f
+40493HDw1WRQ/aSLoS4QTp3rn7gYgeHEvfJdkkf0UMhlknlo53M09EFPdadQ4TlU
+bjqKc50CgYEA4BzEEOtIpmVdVEZNCqS7baC4crd0pqnRH/5IB3jw3bcxGn6QLvnE
+tfdUdiYrqBdss1l58BQ3KhooKeQTa9AB0Hw/Py5PJdTJNPY8cQn7ouZ2KKDcmnPG
+BY5t7yLc1QlQ5xHdwW1VhvKn+nXqhJTBgIPgtldC+KDV5z+y2XDwGUcCgYEAuQPE
+fgmVtjL0Uyyx88GZFF1fOunH3+7cepKmtH4pxhtCoHqpWmT8YAmZxaewHgHAjLYs
+p1ZSe7zFYHj7C6ul7TjeLQeZD/YwD66t62wDmpe/HlB+TnBA+njbglfIsRLtXlnD
+zQkv5dTltRJ11BKBBypeeF6689rjcJIDEz9RWdcCgYAHAp9XcCSrn8wVkMVkKdb7
+DOX4IKjzdahm+ctDAJN4O/y7OW5FKebvUjdAIt2GuoTZ71iTG+7F0F+lP88jtjP4
+U4qe7VHoewl4MKOfXZKTe+YCS1XbNvfgwJ3Ltyl1OH9hWvu2yza7q+d5PCsDzqtm
+27kxuvULVeya+TEdAB1ijQKBgQCH/3r6YrVH/uCWGy6bzV1nGNOdjKc9tmkfOJmN
+54dxdixdpozCQ6U4OxZrsj3FcOhHBsqAHvX2uuYjagqvo3cOj1TRqNocX40omfCC
+Mx3bD1yPPf/6TI2XECva/ggqEY2mYzmIiA5LVVmc5nrybr+lssFKneeyxN2Wq93S
+0iJMdQKBgCGHewxzoa1r8ZMD0LETNrToK423K377UCYqXfg5XMclbrjPbEC3YI1Z
+NqMtuhdBJqUnBi6tjKMF+34Xf0CUN8ncuXGO2CAYvO8PdyCixHX52ybaDjy1FtCE
+6yUXjoKNXKvUm7MWGsAYH6f4IegOetN5NvmUMFStCSkh7ixZLkN1
+-----END RSA PRIVATE KEY-----
+";
+
+/// The key of RFC 7515 appendix A.3, in SEC1, as `openssl ecparam -genkey` writes it.
+pub(crate) const EC: &str = "\
+-----BEGIN EC PARAMETERS-----
+BggqhkjOPQMBBw==
+-----END EC PARAMETERS-----
+-----BEGIN EC PRIVATE KEY-----
+MHcCAQEEII6bEJ5xkJi/mASH3x9dd+nLKWBuvtImO19XwhPfhPSyoAoGCCqGSM49
+AwEHoUQDQgAEf83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEXH8UTNG72b
+focs3+257rn0s2ldbqkLJK2KRiMohYjlrQ==
+-----END EC PRIVATE KEY-----
+";
+
+/// The key of RFC 8037 appendix A.1, in the PKCS#8 of OpenSSL, which is version 1.
+pub(crate) const ED25519: &str = "\
+-----BEGIN PRIVATE KEY-----
+MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g
+-----END PRIVATE KEY-----
+";
+
+/// Another, its public key compressed (`openssl ec -conv_form compressed`).
+pub(crate) const EC_COMPRESSED: &str = "\
+-----BEGIN EC PRIVATE KEY-----
+MFcCAQEEIN4PCW+3e8nuYmUa2r1PVr0Pehhw1gvuKDJj0XO4E6+NoAoGCCqGSM49
+AwEHoSQDIgAC9eXXZX5Qozzf7TFXmtPPFMej5ux+VB4dmGbuiP322HE=
+-----END EC PRIVATE KEY-----
+";
+
+/// Another, its curve not named (`openssl ecparam -param_enc explicit`).
+pub(crate) const EC_SPELLED_OUT: &str = "\
+-----BEGIN EC PRIVATE KEY-----
+MIIBaAIBAQQgnVwQ1wxYdIj8yXr/pdTGaWOUHHP5JGEY/d5plD/BkwSggfowgfcC
+AQEwLAYHKoZIzj0BAQIhAP////8AAAABAAAAAAAAAAAAAAAA////////////////
+MFsEIP////8AAAABAAAAAAAAAAAAAAAA///////////////8BCBaxjXYqjqT57Pr
+vVV2mIa8ZR0GsMxTsPY7zjw+J9JgSwMVAMSdNgiG5wSTamZ44ROdJreBn36QBEEE
+axfR8uEsQkf4vOblY6RA8ncDfYEt6zOg9KE5RdiYwpZP40Li/hp/m47n60p8D54W
+K84zV2sxXs7LtkBoN79R9QIhAP////8AAAAA//////////+85vqtpxeehPO5ysL8
+YyVRAgEBoUQDQgAErc7QF28WT3b/WtAJ+WzTakOdDHy4UVAxhSeVA4ck59TQYvId
+FpcPhbeZ6BdbyZFS0i9ykdYXU76OpYrppqYNyw==
+-----END EC PRIVATE KEY-----
+";
+
+/// Another, as Java writes keys (`openssl ec -no_public`), in PKCS#8.
+pub(crate) const EC_WITHOUT_PUBLIC_KEY: &str = "\
+-----BEGIN PRIVATE KEY-----
+MEECAQAwEwYHKoZIzj0CAQYIKoZIzj0DAQcEJzAlAgEBBCDeDwlvt3vJ7mJlGtq9
+T1a9D3oYcNYL7igyY9FzuBOvjQ==
+-----END PRIVATE KEY-----
+";
+
+/// In PKCS#8.
+pub(crate) const P384: &str = "\
+-----BEGIN PRIVATE KEY-----
+MIG2AgEAMBAGByqGSM49AgEGBSuBBAAiBIGeMIGbAgEBBDDRbDuZ//CQRVqIB9Jk
+U2DLUAMNgkFxdMpJux3+ihcYEREyrcFbxjw9f2aLWGP+iEGhZANiAASX+SQ88rfq
+aAPzRvDvzwJur1I9xmKyUTFM1dp6F9bEd/u9HubH+yGIMVakCIQgCD6EMdykqtZk
+8dDbBm4BkaDS012djCR5hT9jRyS6Yu6SYSPXm5DHO6J8Dw41FL8+9wM=
+-----END PRIVATE KEY-----
+";
+
+/// In SEC1.
+pub(crate) const P521: &str = "\
+-----BEGIN EC PRIVATE KEY-----
+MIHcAgEBBEIBX23YeAN8Ac7ffS8/JqYf/dSWNbUoeSI2zYkAcWgLN+rU53uJS1hk
+fvcDcHrGdaJ8OSS7xey5+g2r1Sn6wxVnp4qgBwYFK4EEACOhgYkDgYYABAD0hR2x
+lkWhUMflu4ePIUP8VcTIlTAk3hD9eDIrox6icLEqz4c6ZTJj2FL6UmtFG3JikyEW
+QayBhXFAUjiJSrvF5wExEf+0GwoVmQ2iaE/gfYYOXbkRBMyBWk6aH7affEhjo1ev
+RkLwS3nuUMiO79orPQs+mqGeu0379njFE+kDjwRSXg==
+-----END EC PRIVATE KEY-----
+";
+
+/// Too short.
+pub(crate) const RSA_1024: &str = "\
+-----BEGIN RSA PRIVATE KEY-----
+MIICXAIBAAKBgQCovXnbmfv3yrpluFnz0UBs0lHCykInAByBLKBPX2bisq296hpW
++TcRgSNvhG144n+tKfXEsPumkR4M1OQRO0p/d89hn54lsSLkYIHNwqjJQoEKmn5l
+Rbf/6P1k6EoYIKAfH1iYtjav1F35unTaRZICyOrTJxknY5UMXLSaomF0owIDAQAB
+AoGAQOtU/LYLiNQITqZUhUeWX8ezCRxDwzl5vgDrVF5B+SoBSjXNGHUdSLDEb10l
+uQJ7WKXyFlB5ISZnx0wIytBi4nNf3Vl3zL31vHKR3wCZI+nFqdGYxme6bej/dei6
+LyY0VmkR7PA7Nuxrp+I8lo4hGsdG7PP6X78FjxvO8sTI22ECQQDfZ5oN82KSjLYa
+842+pzURmlpG5kRJFYBTlQKYDd5SXFBAraegA8hlqtULrNPwmdtk1amy2EebLett
+i/RSpMIJAkEAwVwYniTHpnNPl04bcIApkwZe3Zv8rJ60bRYIhICeRtkiK/hO5lC4
+2o9xIvfwdHKHrdFBd5cobJXaEnNKEC68SwJAD1fZL74YdgIt+5ngkUiAj43vR1FH
+PVG5t4PTYsgJDdUDOf3zNj0sRTc/XIbpI2wdskYuWncaK+EyexqSlB52qQJBAJt0
+AHK8HSssD7QUXqke0M3cVE6Uhxr86Q++pBBrG1TYYsm48y3lfghxREMZ1N656W0M
+DDcqdpx+CXnF6KiD+msCQAep/H+gcJlwC83dx23h9bGI2qhz+FX8mY7HbJ2pph0z
+Km8gEJ7ZdvvKvqRVIQnjxn4SPrKWbDhSZ/+rZguroBE=
+-----END RSA PRIVATE KEY-----
+";
+
+/// [`EC`] as `openssl pkcs8 -topk8` of version 3 encrypts it: AES-256, HMAC with SHA-256.
+pub(crate) const ENCRYPTED: &str = "\
+-----BEGIN ENCRYPTED PRIVATE KEY-----
+MIHsMFcGCSqGSIb3DQEFDTBKMCkGCSqGSIb3DQEFDDAcBAiYoyviN/YCUgICCAAw
+DAYIKoZIhvcNAgkFADAdBglghkgBZQMEASoEENq1gRJt+1ZwzSwfzAaErm4EgZA3
+TtKzAOqRUPr4ndLWKXsDwMQfszaTljdmx9ykSZoFXEXiYkAraSsP40DT3YZGjupQ
+PgdykjYhhUapuX54A4a/B3J71fK1u8X0GBgb8wMvhvzJ9QLlf6bE1MT3eNOmu1fl
+QqV0BIF6FgzsJx9g6XXJ2MtphmJ11ayFmJkC8nheOYWDwtZ5jJ7wA90yuYEgVnM=
+-----END ENCRYPTED PRIVATE KEY-----
+";
+
+/// [`EC`] with `-scrypt`.
+pub(crate) const ENCRYPTED_SCRYPT: &str = "\
+-----BEGIN ENCRYPTED PRIVATE KEY-----
+MIHkME8GCSqGSIb3DQEFDTBCMCEGCSsGAQQB2kcECzAUBAgdbS/soIurFAICQAAC
+AQgCAQEwHQYJYIZIAWUDBAEqBBDUw0vZ1ue0Qw6qIrEp1yFcBIGQYPSBwuMdXijb
+FIhr+3LyjOlBOVuPMAMIAxwpgQQFwgLB8LIYd1EaKTZPbCjzVN5lT4bQXeX01mdl
+8Hlp2ifyBJZegkmsDilEwy1XvuBABPkNDWGkn2HqJ2+BEmlPQUGICZscQ+U6+BK0
+SLI20SnJ/VG3OvDaAeieoNxy8MXlKXysYqsoYXpBpqdznAss9VXT
+-----END ENCRYPTED PRIVATE KEY-----
+";
+
+/// [`EC`] with `-v2 aes-128-cbc -v2prf hmacWithSHA1`.
+pub(crate) const ENCRYPTED_AES128_SHA1: &str = "\
+-----BEGIN ENCRYPTED PRIVATE KEY-----
+MIHeMEkGCSqGSIb3DQEFDTA8MBsGCSqGSIb3DQEFDDAOBAg00Ew90iqRcQICCAAw
+HQYJYIZIAWUDBAECBBDxMWoou+u79ESwSC+yYRdJBIGQVf+Qw+6v2yu4ogzd9HWi
+KozC1k3P+nxeITTtLZ8OeMO7pa8ngaffYV6jP9b5UIZAv28kwR5/JiLhArf7P8go
+qABMK+fDu1yFEtlEdNfHdwoLOmuC58qFlOykvEqMDI0AJrWNSyT572xGU6JhrMRV
+XstAcXg/5rafYsc3pe48qXhdWV8Ih/1GBJzki8q3j5Ea
+-----END ENCRYPTED PRIVATE KEY-----
+";
+
+/// [`EC`] with `-v2 des3`, as `openssl pkcs12` of version 1 does.
+pub(crate) const ENCRYPTED_TRIPLE_DES: &str = "\
+-----BEGIN ENCRYPTED PRIVATE KEY-----
+MIHVMEAGCSqGSIb3DQEFDTAzMBsGCSqGSIb3DQEFDDAOBAj2JbMDfljP/gICCAAw
+FAYIKoZIhvcNAwcECHpN7mWuZWyIBIGQMd4m86YNaTWjCKP1Wak7+7tgm3fy5Rbt
+L1eGKRJJbPwN5M4le6EA9hI1AYdj5HrUPIyFp7vgepU3NQkD1jlfG3IlwUflle+5
+/YTe/lUm7cjWTmxwoDE9pMCuWW+j5i1zvWAMbENHIh9FW+uuANBwtWKlGC/XTGv4
+rIB6Pro/DZUyZMz5Gbeg934q/OTnZSmk
+-----END ENCRYPTED PRIVATE KEY-----
+";
+
+/// [`ED25519`] with `-v2prf hmacWithSHA512`.
+pub(crate) const ENCRYPTED_SHA512: &str = "\
+-----BEGIN ENCRYPTED PRIVATE KEY-----
+MIGbMFcGCSqGSIb3DQEFDTBKMCkGCSqGSIb3DQEFDDAcBAjultT70HQXMQICCAAw
+DAYIKoZIhvcNAgsFADAdBglghkgBZQMEASoEEA0XZ0YwFoYrNbNNb0XcHtoEQNTm
+zR2CGxbjJFdWcL7MGi5XhQE63Zv1IXCpzwSpw4F+xOpg2j8lN/twwHykPWz1kKDI
+jsmImnIgaiDwghh6VSg=
+-----END ENCRYPTED PRIVATE KEY-----
+";
+
+/// [`ED25519`] with `-v1 PBE-SHA1-3DES`.
+pub(crate) const ENCRYPTED_PBES1: &str = "\
+-----BEGIN ENCRYPTED PRIVATE KEY-----
+MFgwHAYKKoZIhvcNAQwBAzAOBAjFdG4gkzIJsAICCAAEOAZgfFMByOdmZGCBXOoX
+XN1iMbhcEk4ofziK1QXkttMP09vghFvC2iQUi6qTfW9hmfmvKGaOs1O2
+-----END ENCRYPTED PRIVATE KEY-----
+";
+
+/// [`EC`] as `openssl ec -aes256` encrypts it.
+pub(crate) const ENCRYPTED_LEGACY: &str = "\
+-----BEGIN EC PRIVATE KEY-----
+Proc-Type: 4,ENCRYPTED
+DEK-Info: AES-256-CBC,E21543A86810EFAC360B260C98A0B382
+
+Qjc5YvBVhecwKg3E3116pW7b7xVZAJX3GA/FK3IIyPpF+rkHBvj+I9Xj37jt+vRU
+7SdaA4cx6kSrj9L/ZM+IsSn1IAGDN/iU1OauckuUfszO+0dwULUT42JVHP5BORqi
+rf9zTZvl6DopSrU8ULhvspiXfP/vlM/6D6ByN2pC+Ak=
+-----END EC PRIVATE KEY-----
+";

@@ -147,20 +147,26 @@ fn a_tool_is_given_no_input_and_none_of_our_secrets() {
     assert_eq!(tool.left("input"), "", "stdin is the protocol's");
 }
 
-/// A variable that a flag names is ours.
+/// A variable that a flag names as a secret's is ours; other ones are the tool's business.
 #[test]
-fn a_variable_that_a_flag_names_is_hidden_from_the_tool() {
+fn a_variable_that_holds_a_secret_of_ours_is_hidden_from_the_tool() {
     let script = format!("env > \"$(dirname \"$0\")/environment\"; echo {TOKEN}");
     let tool = Tool::new(&script);
     let remote = takes(TOKEN);
     let mut bridge = Launch::new(tool.home.clone(), &remote.url())
-        .args(&tool.flags(&["--header", "X-Extra: ${FOR_A_HEADER}"]))
-        .env("FOR_A_HEADER", "header-value")
-        .env("NOT_OURS", "visible")
-        .start()
-        .ready();
-    assert_eq!(bridge.whoami(), "svc");
-    assert!(tool.left("environment").contains("NOT_OURS=visible"));
+        .args(&tool.flags(&["--secret-env", "OURS"]))
+        .env("OURS", "our-5ecret")
+        .env("THEIRS", "visible")
+        .start();
+    bridge.request("0", "initialize", &crate::support::bridge::initialize_params("2025-11-25"));
+    // It may be that this kind has no use for a secret, and says so.
+    if bridge.answer("0").get("error").is_none() {
+        let environment = tool.left("environment");
+        assert!(environment.contains("THEIRS=visible"), "{environment}");
+        assert!(!environment.contains("our-5ecret"), "{environment}");
+    } else {
+        assert_eq!(tool.runs(), 0);
+    }
 }
 
 #[test]

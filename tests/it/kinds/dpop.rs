@@ -3,8 +3,13 @@
 use crate::support::authorization_server::{AuthorizationServer, Script};
 use crate::support::browser::Browser;
 use crate::support::legacy::{Legacy, Sessions};
+use crate::support::dpop::Proofs;
+use crate::support::gate::{Gate, Verdict};
+use crate::support::home::Home;
 use crate::support::scene::Scene;
+use crate::support::token_endpoint::{Given, TokenEndpoint};
 use serde_json::json;
+use std::sync::{Arc, Mutex};
 
 fn scene(change: impl FnOnce(&mut Script)) -> Scene {
     Scene::scripted(|script| {
@@ -125,4 +130,43 @@ fn an_event_stream_is_opened_with_a_proof() {
     let mut bridge = scene.bridge().ready();
     bridge.message("notifications/tools/list_changed");
     assert_eq!(bridge.whoami(), "ada scope=-");
+}
+
+/// A machine's tokens are bound, too, where the server lists that.
+#[test]
+fn a_token_of_a_machine_is_bound_to_a_key() {
+    let proofs = Proofs::default();
+    let key = Arc::new(Mutex::new(String::new()));
+    let endpoint = TokenEndpoint::start({
+        let (proofs, key) = (proofs.clone(), key.clone());
+        move |asked| match proofs.check(&asked.request, None, None) {
+            Ok(thumbprint) => {
+                thumbprint.clone_into(&mut key.lock().unwrap());
+                Given::Token("machine".to_owned())
+            }
+            Err(_) => Given::Error("invalid_dpop_proof", "no good proof"),
+        }
+    });
+    endpoint.rules(|rules| {
+        let listed = "dpop_signing_alg_values_supported".to_owned();
+        rules.metadata.insert(listed, json!(["ES256"]));
+        rules.answer.insert("token_type".to_owned(), json!("DPoP"));
+    });
+    let tokens = endpoint.tokens.clone();
+    let remote = Gate::default().start(move |request| {
+        let sent = request.header("authorization").unwrap_or_default();
+        let token = sent.strip_prefix("DPoP ").unwrap_or_default();
+        let Some(who) = tokens.who(token) else { return Verdict::status(401) };
+        match proofs.check(request, Some(token), None) {
+            Ok(thumbprint) => Verdict::or((thumbprint == *key.lock().unwrap()).then_some(who), 401),
+            Err(why) => panic!("{why}: {request:?}"),
+        }
+    });
+    let home = Arc::new(Home::new("plaintext"));
+    let issuer = endpoint.issuer();
+    let flags = ["--with", "client-credentials", "--client-id", "machine", "--issuer", issuer];
+    super::login(&home, &remote.url(), &flags, "cl1ent-5ecret").expect(0);
+    // The token is used by who comes later, and so is its key.
+    assert_eq!(super::whoami(&home, &remote.url(), &[]), "machine");
+    assert_eq!(endpoint.asked().len(), 1);
 }

@@ -9,6 +9,7 @@ use crate::support::legacy::Legacy;
 use crate::support::mcp_server::Server;
 use crate::support::mutual_tls::{Authority, Identity};
 use crate::support::tls::Opened;
+use crate::support::token_endpoint::{Given, TokenEndpoint};
 use serde_json::json;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -236,4 +237,62 @@ fn list_shows_whose_certificate_it_is_until_when_and_where_the_key_lies() {
         let list = scene.home.run(&["list"], "").expect(0).stdout;
         assert!(list.contains("ada"), "{list}");
     }
+}
+
+/// A token endpoint that wants a certificate, and a remote that takes its tokens and wants
+/// one too.
+fn issuing() -> (TokenEndpoint, Guarded, Opened) {
+    let endpoint = TokenEndpoint::start(|asked| {
+        assert_eq!(asked.param("grant_type"), Some("client_credentials"));
+        assert_eq!(asked.param("client_id"), Some("machine"));
+        assert_eq!(asked.request.header("authorization"), None);
+        assert_eq!(asked.param("client_secret"), None);
+        Given::Token("machine".to_owned())
+    });
+    let tokens = endpoint.tokens.clone();
+    let scene = Guarded::of(bearers(401, move |token| tokens.who(token)));
+    let door = scene.authority.guard(&endpoint.server, &rustls::version::TLS13);
+    (endpoint, scene, door)
+}
+
+/// `tls_client_auth` of RFC 8705: the certificate is who the client is.
+#[test]
+fn a_certificate_is_shown_to_a_token_endpoint_that_knows_the_client_by_it() {
+    for by_alias in [true, false] {
+        let (endpoint, scene, door) = issuing();
+        let token_url = format!("https://{}/token", door.address);
+        let issuer = endpoint.issuer().to_owned();
+        endpoint.rules(|rules| {
+            let methods = "token_endpoint_auth_methods_supported".to_owned();
+            rules.metadata.insert(methods, json!(["tls_client_auth"]));
+            let aliases = json!({ "token_endpoint": token_url });
+            rules.metadata.insert("mtls_endpoint_aliases".to_owned(), aliases);
+        });
+        let given = if by_alias {
+            ["--issuer", &issuer]
+        } else {
+            ["--token-endpoint", &token_url]
+        };
+        let flags = [&["--with", "client-credentials", "--client-id", "machine"], &given[..]];
+        login(&scene.home, &scene.url, &scene.with(&flags.concat()), "").expect(0);
+        assert_eq!(whoami(&scene.home, &scene.url, &[]), "machine");
+        assert!(door.always_saw("ada"), "{by_alias}");
+        assert!(!endpoint.asked().is_empty());
+        let row = rows(&scene.home).remove(0);
+        assert_eq!(row["details"]["auth_method"], "tls_client_auth", "{row}");
+    }
+}
+
+/// Who knows the client by a secret need not see the certificate of another server's client.
+#[test]
+fn a_certificate_is_not_shown_to_a_token_endpoint_that_takes_a_secret() {
+    let (endpoint, scene, door) = issuing();
+    let token_url = format!("https://{}/token", door.address);
+    let flags = ["--with", "client-credentials", "--client-id", "machine"];
+    let flags = [&flags[..], &["--token-endpoint", &token_url, "--no-verify"]].concat();
+    login(&scene.home, &scene.url, &scene.with(&flags), "the-5ecret").expect(0);
+    let mut bridge = Bridge::start_in(&scene.home, &scene.url);
+    let error = first_error(&mut bridge, &[-31001, -31002]);
+    tells(&error, &[&door.address.to_string()]);
+    assert!(!door.always_saw("ada") && endpoint.asked().is_empty());
 }

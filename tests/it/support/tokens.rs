@@ -48,10 +48,6 @@ impl Tokens {
         self.0.lock().unwrap().all.clone()
     }
 
-    pub(crate) fn count(&self) -> usize {
-        self.0.lock().unwrap().all.len()
-    }
-
     /// How often a token was shown that was not good.
     pub(crate) fn refused(&self) -> usize {
         self.0.lock().unwrap().refused

@@ -136,6 +136,16 @@ impl Authorization {
         self.redactor.clean(&readable(body))
     }
 
+    /// What was made for `recipe` here, for other processes: it has been taught now.
+    pub async fn share(&self, recipe: &Recipe) {
+        self.machine.share(recipe).await;
+    }
+
+    /// The authorization server that a recipe's token came from, where it was found out.
+    pub fn found_issuer(&self) -> Option<String> {
+        self.machine.issuer()
+    }
+
     /// What goes along with every kind, without a credential.
     ///
     /// # Errors
@@ -234,7 +244,7 @@ impl Authorization {
             let record = self.tokens.renew(None).await?;
             return match record.plan.enterprise.is_some() {
                 true => self.exchanged(record, refused).await,
-                false => self.give_out(&record).await,
+                false => self.give_out(&record, refused.is_some()).await,
             };
         }
         let mut headers = HeaderMap::new();
@@ -266,7 +276,9 @@ impl Authorization {
         let origin = if recipe.is_static() { Origin::Record } else { Origin::Made };
         let replaced = replaces.then(Instant::now);
         let headers = HeaderMap::from_iter(minted.headers);
-        self.keep(Credential { headers, key: minted.key, origin, expiry, proof, replaced }).await
+        let key = minted.key;
+        let credential = Credential { headers, key, origin, expiry, proof, replaced, ..Credential::default() };
+        self.keep(credential).await
     }
 
     /// What the ID token of a sign-in at the identity provider is good for.
@@ -290,7 +302,11 @@ impl Authorization {
     }
 
     /// The credential that these tokens make.
-    async fn give_out(&self, record: &TokenRecord) -> Result<Arc<Credential>, AuthorizationError> {
+    async fn give_out(
+        &self,
+        record: &TokenRecord,
+        replaces: bool,
+    ) -> Result<Arc<Credential>, AuthorizationError> {
         let mut headers = HeaderMap::new();
         let bearer = record.bearer().cloned();
         let proof_key = record.client.proof_key.clone().filter(|_| record.bound);
@@ -311,7 +327,9 @@ impl Authorization {
         let url = self.remote.url().clone();
         let proof = proof_key.map(|key| Proof::new(key, url, self.tokens.now));
         let (key, origin) = (bearer, Origin::Token);
-        self.keep(Credential { headers, key, origin, expiry, proof, replaced: None }).await
+        let replaced = replaces.then(Instant::now);
+        let credential = Credential { headers, key, origin, expiry, proof, replaced, ..Credential::default() };
+        self.keep(credential).await
     }
 
     /// The same key with the nonces that the remote gave, if it is in use.

@@ -213,7 +213,7 @@ impl<'a> Probe<'a> {
             }
         })?;
         if let Some(credential) = &self.credential {
-            credential.learn(&reply.headers);
+            credential.learn(reply.status.as_u16(), &reply.headers);
         }
         if reply.status == 401 || reply.status == 403 {
             let status = reply.status.as_u16();

@@ -9,7 +9,9 @@ use crate::credential::api_key::Placement;
 use crate::jws::SigningKey;
 use crate::oauth::AssertionKey;
 use crate::oauth::client::AuthMethod;
-use crate::oauth::discovery::{Discovered, authorization_server};
+use crate::oauth::discovery::{
+    Discovered, DiscoveryError, Source, authorization_server, resource_of,
+};
 use crate::oauth::dpop::ProofKey;
 use crate::oauth::grant::{
     Exchange, ID_JAG, ID_TOKEN, client_credentials, jwt_bearer, token_exchange,
@@ -96,17 +98,21 @@ impl Machine {
         if let Some(place) = known {
             return Ok(place);
         }
-        let found = match (&target.token_endpoint, &target.resource) {
-            // Nothing is left to be found out.
-            (Some(endpoint), resource) if resource.is_some() || target.no_resource => Place {
-                endpoint: endpoint.clone(),
-                issuer: target.issuer.clone().unwrap_or_default(),
-                resource: resource.clone(),
-                methods: None,
-                alias: None,
-                dpop: false,
-            },
-            _ => self.discovered(recipe, target).await?,
+        let found = match &target.token_endpoint {
+            // All was said: nobody is asked.
+            Some(endpoint) => {
+                let url = self.tokens.remote.url();
+                let resource = target.resource.clone().or_else(|| Some(resource_of(url)));
+                Place {
+                    endpoint: endpoint.clone(),
+                    issuer: target.issuer.clone().unwrap_or_default(),
+                    resource: resource.filter(|_| !target.no_resource),
+                    methods: None,
+                    alias: None,
+                    dpop: false,
+                }
+            }
+            None => self.discovered(recipe, target).await?,
         };
         *self.place.lock().unwrap_or_else(PoisonError::into_inner) = Some(found.clone());
         Ok(found)
@@ -118,8 +124,12 @@ impl Machine {
         target: &OAuthPlan,
     ) -> Result<Place, AuthorizationError> {
         let found = self.desk.discover_for(target).await;
-        let Discovered { resource, server, dpop_bound, .. } =
+        let Discovered { resource, server, dpop_bound, from, .. } =
             found.map_err(|error| self.undiscovered(recipe, &error))?;
+        if from == Source::Defaults {
+            let host = crate::oauth::host(self.tokens.remote.url());
+            return Err(self.undiscovered(recipe, &DiscoveryError::Nothing { host }));
+        }
         let dpop = dpop_bound || server.offers_dpop();
         let given = target.resource.clone().or(Some(resource));
         let alias = server.token_endpoint_for(AuthMethod::TlsClientAuth).map(str::to_owned);

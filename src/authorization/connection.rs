@@ -184,8 +184,9 @@ impl Connection {
         certificate: &ClientCertificate,
     ) -> Result<Secret<Vec<u8>>, AuthorizationError> {
         let path = &certificate.path;
-        let of_certificate =
-            |why: String| self.no_identity(&format!("the client certificate {}", path.display()), &why);
+        let of_certificate = |why: String| {
+            self.no_identity(&format!("the client certificate {}", path.display()), &why)
+        };
         let file = match &certificate.imported {
             Some(pem) => Zeroizing::new(pem.expose().clone().into_bytes()),
             None => Zeroizing::new(
@@ -194,8 +195,9 @@ impl Connection {
         };
         pem::certificate(&file).map_err(|error| of_certificate(error.to_string()))?;
         let key_path = certificate.key.path.as_ref().unwrap_or(path);
-        let of_key =
-            |why: String| self.no_identity(&format!("the private key {}", key_path.display()), &why);
+        let of_key = |why: String| {
+            self.no_identity(&format!("the private key {}", key_path.display()), &why)
+        };
         let key = match (&certificate.key.imported, &certificate.key.path) {
             (Some(pem), _) => Secret::new(pem.expose().clone().into_bytes()),
             (None, Some(path)) => {

@@ -165,9 +165,10 @@ pub(super) fn read(record: &Record) -> Result<Taught, KindError> {
     };
     let text = |name: &str| details.get(name).and_then(Value::as_str).map(str::to_owned);
     let placement = match kind {
-        Kind::ApiKey => {
-            Some(Placement { header: text("header").ok_or(KindError::Damaged)?, scheme: text("scheme") })
-        }
+        Kind::ApiKey => Some(Placement {
+            header: text("header").ok_or(KindError::Damaged)?,
+            scheme: text("scheme"),
+        }),
         _ => None,
     };
     if (kind == Kind::ApiKey && taught.key.is_none()) || (kind.is_made() && taught.recipe.is_none())

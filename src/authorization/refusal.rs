@@ -33,7 +33,9 @@ impl Authorization {
             return Ok(Arc::new(sent.clone()));
         }
         match sent.origin {
-            Origin::Token => return self.after_refused_token(sent, refusal.status, challenge).await,
+            Origin::Token => {
+                return self.after_refused_token(sent, refusal.status, challenge).await;
+            }
             Origin::Made => return self.after_refused_made(sent, refusal, challenge).await,
             Origin::Nothing | Origin::Flags | Origin::Record => {}
         }
@@ -82,7 +84,6 @@ impl Authorization {
             Err(error) => Err(error),
         }
     }
-
 
     /// The person said where to sign in, or as which client: for servers that publish nothing
     /// and answer 403 to whoever is nobody.

@@ -10,8 +10,8 @@ use super::stand_in::Next;
 use super::tries::Tries;
 use crate::authorization::Credential;
 use crate::transport::{Content, EventStream, Lost, Reply};
-use reqwest::{Method, StatusCode};
 use reqwest::header::HeaderMap;
+use reqwest::{Method, StatusCode};
 use std::sync::Arc;
 
 /// -32020 of MCP 2026-07-28: headers and body do not match.

@@ -10,8 +10,8 @@ use crate::jsonrpc::object::{find, string};
 use crate::jsonrpc::{Kind, Line, Message, same_id};
 use crate::transport::{Content, Reply};
 use bytes::Bytes;
-use reqwest::{Method, StatusCode};
 use reqwest::header::HeaderMap;
+use reqwest::{Method, StatusCode};
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -9,8 +9,8 @@ use crate::jsonrpc::BridgeError;
 use crate::transport::metadata::LAST_EVENT_ID;
 use crate::transport::{Content, EventStream, Reply};
 use bytes::Bytes;
-use reqwest::{Method, StatusCode};
 use reqwest::header::HeaderValue;
+use reqwest::{Method, StatusCode};
 use std::time::Duration;
 
 /// Attempts in a row that bring nothing new.

@@ -68,28 +68,87 @@ fn table(records: &[Header]) -> String {
 }
 
 fn details(header: &Header) -> String {
-    let text = |name: &str| header.details.get(name).and_then(Value::as_str);
-    if header.details.contains_key("issuer") {
-        return signed_in(header);
+    let signed_in = matches!(header.kind.as_str(), "oauth" | "device");
+    let mut parts = if signed_in { signed_in_as(header) } else { made_of(header) };
+    parts.extend(along(header));
+    if parts.is_empty() { "-".into() } else { parts.join(", ") }
+}
+
+/// What a credential is made of that needs no sign-in.
+fn made_of(header: &Header) -> Vec<String> {
+    let detail = |name: &str| header.details.get(name);
+    let text = |name: &str| detail(name).and_then(Value::as_str);
+    let mut parts = Vec::new();
+    if header.kind == "command" {
+        let count = detail("arguments").and_then(Value::as_u64).unwrap_or_default();
+        let arguments = if count == 1 { "argument" } else { "arguments" };
+        let program = text("command").unwrap_or_default();
+        parts.push(format!("{program} with {count} {arguments}"));
     }
+    for (name, shown) in [
+        ("login_url", "at"),
+        ("username", "as"),
+        ("algorithm", ""),
+        ("key_id", "key id"),
+        ("subject", "subject"),
+        ("client_id", "client"),
+        ("token_endpoint", "token endpoint"),
+        ("issuer", "issuer"),
+        ("audience", "audience"),
+        ("assertion_file", "assertion"),
+        ("id_token_file", "ID token"),
+        ("idp_issuer", "identity provider"),
+        ("identity", "as"),
+    ] {
+        let value = match detail(name) {
+            Some(Value::String(text)) => text.clone(),
+            Some(Value::Array(all)) => {
+                all.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" ")
+            }
+            _ => continue,
+        };
+        parts.push(format!("{shown} {value}").trim_start().to_owned());
+    }
+    parts.extend(scopes(header));
     match (text("header"), text("scheme")) {
-        (Some(name), Some(scheme)) => format!("{name}: {scheme} ..."),
-        (Some(name), None) => format!("{name}: ..."),
-        _ => "-".into(),
+        (Some(name), Some(scheme)) => parts.push(format!("{name}: {scheme} ...")),
+        (Some(name), None) => parts.push(format!("{name}: ...")),
+        _ => {}
     }
+    parts
+}
+
+/// Certificate, root and headers.
+fn along(header: &Header) -> Vec<String> {
+    let mut parts = Vec::new();
+    if let Some(certificate) = header.details.get("client_certificate") {
+        let text = |name: &str| certificate.get(name).and_then(Value::as_str).unwrap_or_default();
+        let sealed = if text("key") == "sealed" { ", key in the vault" } else { "" };
+        let end = certificate.get("expires_at").and_then(Value::as_u64).map(utc);
+        let end = end.map(|end| format!(" until {end}")).unwrap_or_default();
+        parts.push(format!("certificate {}{end}{sealed}", text("subject")));
+    }
+    if let Some(path) = header.details.get("ca_cert").and_then(Value::as_str) {
+        parts.push(format!("CA {path}"));
+    }
+    let names = header.details.get("headers").and_then(Value::as_array).into_iter().flatten();
+    parts.extend(names.filter_map(Value::as_str).map(|name| format!("{name}: ...")));
+    parts
+}
+
+fn scopes(header: &Header) -> Option<String> {
+    let scopes = header.details.get("scopes").and_then(Value::as_array).into_iter().flatten();
+    let scopes: Vec<_> = scopes.filter_map(Value::as_str).collect();
+    (!scopes.is_empty()).then(|| format!("scopes {}", scopes.join(" ")))
 }
 
 /// Who, with what, until when, where from.
-fn signed_in(header: &Header) -> String {
+fn signed_in_as(header: &Header) -> Vec<String> {
     let detail = |name: &str| header.details.get(name);
     let text = |name: &str| detail(name).and_then(Value::as_str);
     let flag = |name: &str| detail(name) == Some(&Value::Bool(true));
     let mut parts: Vec<String> = text("identity").map(str::to_owned).into_iter().collect();
-    let scopes = detail("scopes").and_then(Value::as_array).into_iter().flatten();
-    let scopes: Vec<_> = scopes.filter_map(Value::as_str).collect();
-    if !scopes.is_empty() {
-        parts.push(format!("scopes {}", scopes.join(" ")));
-    }
+    parts.extend(scopes(header));
     if flag("sign_in_needed") {
         parts.push("sign-in needed".to_owned());
     } else if let Some(end) = expiry(header) {
@@ -97,5 +156,5 @@ fn signed_in(header: &Header) -> String {
         parts.push(format!("{what} {end}"));
     }
     parts.extend(text("issuer").map(|issuer| format!("issuer {issuer}")));
-    parts.join(", ")
+    parts
 }

@@ -37,7 +37,9 @@ pub fn asking(
     let plan = plan(args, redactor)?;
     let headers = headers::templates(&args.header, &args.header_file, redactor)?;
     let certificate = &args.certificate;
-    if certificate.import_key && certificate.client_cert.is_none() && args.kinds.private_key.is_none()
+    if certificate.import_key
+        && certificate.client_cert.is_none()
+        && args.kinds.private_key.is_none()
     {
         let message = "--import-key needs a key: --client-cert and --client-key, or --private-key";
         return Err(Failure::new(Exit::Usage, message));

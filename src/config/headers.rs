@@ -37,11 +37,7 @@ fn template(line: &str, redactor: &Redactor) -> Result<HeaderTemplate, Failure> 
     Ok(HeaderTemplate { parts: parts.collect::<Result<_, _>>()?, name })
 }
 
-fn filled(
-    part: HeaderPart,
-    name: &HeaderName,
-    redactor: &Redactor,
-) -> Result<HeaderPart, Failure> {
+fn filled(part: HeaderPart, name: &HeaderName, redactor: &Redactor) -> Result<HeaderPart, Failure> {
     let text = match part {
         HeaderPart::Vault(secret) => return Ok(HeaderPart::Vault(secret)),
         HeaderPart::Text(text) => {

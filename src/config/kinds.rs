@@ -142,7 +142,9 @@ fn jwt(given: Given<'_>) -> Result<Asked, Failure> {
     let Some(alg) = &args.alg else { return Ok(Asked::LacksFlag("--alg")) };
     let algorithm = algorithm(alg)?;
     if algorithm.is_symmetric() && args.private_key.is_some() {
-        return Err(usage(format!("{algorithm} signs with a shared secret, not with --private-key")));
+        return Err(usage(format!(
+            "{algorithm} signs with a shared secret, not with --private-key"
+        )));
     }
     if !algorithm.is_symmetric() && given.secret.is_some() {
         return Err(usage(format!("{algorithm} signs with --private-key, not with a secret")));
@@ -157,9 +159,11 @@ fn jwt(given: Given<'_>) -> Result<Asked, Failure> {
         placement: given.placement,
     };
     Ok(match (algorithm.is_symmetric(), jwt.secret.is_some(), jwt.key.is_some()) {
-        (true, false, _) => lacks_secret("the shared secret that signs the tokens", move |secret| {
-            Recipe::Jwt(Jwt { secret: Some(secret), ..jwt })
-        }),
+        (true, false, _) => {
+            lacks_secret("the shared secret that signs the tokens", move |secret| {
+                Recipe::Jwt(Jwt { secret: Some(secret), ..jwt })
+            })
+        }
         (false, _, false) => Asked::LacksFlag("--private-key"),
         _ => whole(Recipe::Jwt(jwt)),
     })
@@ -299,6 +303,9 @@ fn enterprise(given: Given<'_>) -> Result<Asked, Failure> {
     if args.idp_client_id.is_none() && !id_token.is_some() {
         return Ok(Asked::LacksFlag("--idp-client-id"));
     }
+    if args.idp_issuer.is_none() && !id_token.is_some() {
+        return Ok(Asked::LacksFlag("--idp-issuer"));
+    }
     let provider = IdentityProvider {
         issuer: args.idp_issuer.clone(),
         token_endpoint: args.idp_token_endpoint.clone(),
@@ -316,10 +323,37 @@ fn enterprise(given: Given<'_>) -> Result<Asked, Failure> {
     })))
 }
 
+/// Without an ID token a person signs in at the identity provider, for one.
+pub(super) fn by_sign_in(asked: Asked) -> (Asked, OAuthPlan) {
+    let Asked::Whole(recipe) = asked else { return (asked, OAuthPlan::default()) };
+    let Recipe::Grant(Grant { flow: Flow::Enterprise(provider), target, .. }) = &*recipe else {
+        return (Asked::Whole(recipe), OAuthPlan::default());
+    };
+    if provider.id_token.is_some() {
+        return (Asked::Whole(recipe), OAuthPlan::default());
+    }
+    let mut plan = OAuthPlan {
+        client_id: provider.client_id.clone(),
+        client_secret: provider.client_secret.clone(),
+        issuer: provider.issuer.clone(),
+        token_endpoint: provider.token_endpoint.clone(),
+        scope: Some("openid".to_owned()),
+        no_resource: true,
+        use_id_token: true,
+        client_metadata_url: None,
+        resource: None,
+        enterprise: None,
+        ..target.clone()
+    };
+    if let Recipe::Grant(grant) = *recipe {
+        plan.enterprise = Some(Box::new(grant));
+    }
+    (Asked::Nothing, plan)
+}
+
 fn algorithm(name: &str) -> Result<Algorithm, Failure> {
-    Algorithm::from_name(name).ok_or_else(|| {
-        usage("--alg is one of HS256, HS384, HS512, RS256, PS256, ES256, EdDSA")
-    })
+    Algorithm::from_name(name)
+        .ok_or_else(|| usage("--alg is one of HS256, HS384, HS512, RS256, PS256, ES256, EdDSA"))
 }
 
 fn key_file(path: &Path) -> KeyFile {

@@ -9,12 +9,12 @@ use std::path::{Path, PathBuf};
 const ARROWS: &str = "
     main          -> cli commands config failure logging
     commands      -> authorization bridge cli config credential failure http jsonrpc logging pem secret transport vault
-    config        -> authorization cli credential failure http oauth pem secret vault
+    config        -> authorization cli credential failure http jws oauth secret vault
     bridge        -> authorization jsonrpc transport
     transport     -> http jsonrpc secret
     authorization -> credential http jws oauth pem secret vault
     oauth         -> http jws secret
-    credential    -> http jws secret
+    credential    -> http jws pem secret
     vault         -> secret
     jws           -> pem secret
     http          -> pem secret

@@ -15,6 +15,8 @@ mod get_stream;
 mod headers;
 #[cfg(target_os = "linux")]
 mod keychain;
+#[cfg(unix)]
+mod kinds;
 mod legacy;
 mod modern;
 mod modern_headers;

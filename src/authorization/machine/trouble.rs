@@ -53,7 +53,11 @@ impl Machine {
     pub(super) fn failed(&self, recipe: &Recipe, why: &str) -> AuthorizationError {
         let why = self.tokens.redactor.clean(why);
         AuthorizationError::SignInNeeded {
-            message: format!("there is no {} credential for {}: {why}", recipe.kind(), self.tokens.whom()),
+            message: format!(
+                "there is no {} credential for {}: {why}",
+                recipe.kind(),
+                self.tokens.whom()
+            ),
             hint: self.login_command(recipe),
         }
     }
@@ -116,7 +120,8 @@ impl Machine {
                 self.unavailable(recipe, &error.to_string())
             }
             DiscoveryError::Nothing { .. } => {
-                let why = format!("{error}; name its authorization server: --issuer or --token-endpoint");
+                let why =
+                    format!("{error}; name its authorization server: --issuer or --token-endpoint");
                 self.failed(recipe, &why)
             }
             DiscoveryError::Refused { .. } => self.failed(recipe, &error.to_string()),

@@ -23,6 +23,8 @@ pub(super) fn taught(
     redactor: &Redactor,
 ) -> Result<Taught, Failure> {
     let mut taught = Taught { kind: Some(kind), along, ..Taught::default() };
+    let lacks_key = kind == Kind::ApiKey && plan.key.is_none();
+    let asked = lacks_key || matches!(plan.asked, Asked::LacksSecret { .. });
     match plan.asked {
         Asked::LacksFlag(flag) => {
             return Err(Failure::new(Exit::Usage, format!("--with {kind} needs {flag}")));
@@ -51,6 +53,9 @@ pub(super) fn taught(
         ready_key(file, import, redactor)?;
     }
     ready(&mut taught.along, import, redactor)?;
+    if asked {
+        ask::nothing_left()?;
+    }
     Ok(taught)
 }
 
@@ -61,7 +66,8 @@ pub(super) fn taught(
 pub(super) fn ready(along: &mut Along, import: bool, redactor: &Redactor) -> Result<(), Failure> {
     let Some(certificate) = &mut along.certificate else { return Ok(()) };
     let ClientCertificate { path, imported, key, subject, expires_at } = certificate;
-    let of_no_use = |why: String| usage(format!("the client certificate {}: {why}", path.display()));
+    let of_no_use =
+        |why: String| usage(format!("the client certificate {}: {why}", path.display()));
     let text = std::fs::read(&path).map_err(|error| of_no_use(error.to_string()))?;
     let text = Secret::new(text);
     let found = pem::certificate(text.expose()).map_err(|error| of_no_use(error.to_string()))?;

@@ -8,8 +8,9 @@ import { startBrowser } from '../support/browser.js';
 import { home, launch } from '../support/bridge.js';
 import { SDK, textOf } from '../support/clients.js';
 import { DEADLINE_MS, within } from '../support/waiting.js';
+import { credentials } from './credentials.js';
 import { passageTo } from './passage.js';
-import { AS_IT_SHOULD, CLIENT_METADATA_URL, MODERN, REFUSED } from './scenarios.js';
+import { AS_IT_SHOULD, MODERN, REFUSED } from './scenarios.js';
 
 const [sdk, url] = process.argv.slice(2);
 const scenario = process.env.MCP_CONFORMANCE_SCENARIO;
@@ -109,14 +110,10 @@ if (capabilities.elicitation) {
 
 const where = home();
 const browser = await startBrowser(where);
-const flags = scenario.startsWith('auth/') ? ['--client-metadata-url', CLIENT_METADATA_URL] : [];
+const { flags, env: given } = credentials(scenario, context, where);
 // The wrong callback is turned away, and the sign-in goes on waiting for the right one.
 if (REFUSED.has(scenario)) flags.push('--auth-timeout', '3');
-const env = { BROWSER: browser.command };
-if (context.client_id) {
-  flags.push('--client-id', context.client_id, '--secret-env', 'CONFORMANCE_SECRET');
-  env.CONFORMANCE_SECRET = context.client_secret;
-}
+const env = { BROWSER: browser.command, ...given };
 // That scenario's server elicits on the GET stream, and what it says before there is one is lost.
 const passage = scenario === 'elicitation-sep1034-client-defaults' && (await passageTo(url));
 const command = launch(where, passage ? passage.url : url, ...flags);

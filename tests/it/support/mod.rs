@@ -4,20 +4,28 @@ pub(crate) mod authorization_server;
 pub(crate) mod bridge;
 #[cfg(unix)]
 pub(crate) mod browser;
+pub(crate) mod clock;
+pub(crate) mod dpop;
+pub(crate) mod gate;
 pub(crate) mod home;
 pub(crate) mod http;
 #[cfg(target_os = "linux")]
 pub(crate) mod keyring;
+pub(crate) mod jws;
 pub(crate) mod legacy;
+pub(crate) mod login_endpoint;
 pub(crate) mod mcp_server;
 pub(crate) mod message;
 pub(crate) mod modern;
+pub(crate) mod mutual_tls;
 #[cfg(target_os = "linux")]
 pub(crate) mod preload;
 pub(crate) mod protected;
 #[cfg(unix)]
 pub(crate) mod scene;
 pub(crate) mod tls;
+pub(crate) mod token_endpoint;
+pub(crate) mod tokens;
 pub(crate) mod web;
 
 use serde_json::Value;

@@ -36,7 +36,7 @@ impl Asked {
     }
 
     /// Client id and secret of HTTP Basic (RFC 6749, section 2.3.1).
-    pub(super) fn basic(&self) -> Option<(String, String)> {
+    pub(crate) fn basic(&self) -> Option<(String, String)> {
         let header = self.request.header("authorization")?;
         let pair = STANDARD.decode(header.strip_prefix("Basic ")?).expect("base64");
         let pair = String::from_utf8(pair).expect("UTF-8");
@@ -47,5 +47,11 @@ impl Asked {
 
     pub(crate) fn bearer(&self) -> Option<&str> {
         self.request.header("authorization")?.strip_prefix("Bearer ")
+    }
+
+    /// The access token, bearer or bound to a key (RFC 9449, section 7.1).
+    pub(super) fn access_token(&self) -> Option<&str> {
+        let bound = self.request.header("authorization")?.strip_prefix("DPoP ");
+        bound.or_else(|| self.bearer())
     }
 }

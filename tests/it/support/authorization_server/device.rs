@@ -2,6 +2,7 @@
 
 use super::client::error;
 use super::state::Device;
+use super::token::{Key, Refused};
 use super::{Asked, Client, Provider};
 use crate::support::http::Wire;
 use serde_json::{Map, Value, json};
@@ -41,7 +42,8 @@ impl Provider {
         &self,
         asked: &Asked,
         client: &Client,
-    ) -> Result<Map<String, Value>, (&'static str, &'static str)> {
+        key: Key,
+    ) -> Result<Map<String, Value>, Refused> {
         let answer = self.script().device_polls.pop_front();
         let mut state = self.state();
         let code = asked.param("device_code").expect("a device_code");
@@ -59,7 +61,7 @@ impl Provider {
         drop(state);
         match answer {
             Some(error) => Err((error, "as scripted")),
-            None => Ok(self.issue(grant, None)),
+            None => Ok(self.issue(grant, None, key)),
         }
     }
 }

@@ -56,7 +56,8 @@ impl Provider {
     pub(super) fn whoami(&self, request: &Request) -> String {
         let asked = Asked::of(request);
         let state = self.state();
-        let grant = asked.bearer().and_then(|token| state.good(token)).expect("a good token");
+        let grant = asked.access_token().and_then(|token| state.good(token));
+        let grant = grant.expect("a good token");
         let text = match request.json()["params"]["name"].as_str() {
             Some("whoami") => {
                 format!("{} scope={}", grant.user, grant.scope.as_deref().unwrap_or("-"))

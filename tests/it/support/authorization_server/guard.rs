@@ -24,6 +24,8 @@ enum Verdict {
     NoToken,
     BadToken,
     Expired,
+    /// What is wrong with its proof of possession.
+    BadProof(String),
     /// The scope that is missing.
     Insufficient(&'static str),
 }
@@ -62,6 +64,7 @@ impl Guard {
                 wire,
                 r#"error="invalid_token", error_description="the token has expired", "#,
             ),
+            Verdict::BadProof(why) => self.refuse_proof(wire, &why),
             Verdict::Insufficient(scope) => {
                 let challenge = format!(
                     r#"Bearer error="insufficient_scope", scope="{scope}", resource_metadata="{}", error_description="more is needed""#,
@@ -75,9 +78,19 @@ impl Guard {
     fn verdict(&self, request: &Request) -> Verdict {
         let asked = Asked::of(request);
         assert_eq!(asked.param("access_token"), None, "a token in a URL");
-        let Some(token) = asked.bearer() else { return Verdict::NoToken };
+        let Some(token) = asked.access_token() else { return Verdict::NoToken };
         let script = self.provider.script();
         let mut state = self.provider.state();
+        assert!(script.dpop != asked.bearer().is_some(), "the wrong scheme: {asked:?}");
+        if script.dpop {
+            let nonce = script.nonces.map(|(_, here)| here);
+            let bound_to = state.access.get(token).and_then(|access| access.key.clone());
+            match self.provider.proofs.check(request, Some(token), nonce) {
+                Ok(key) if Some(&key) == bound_to.as_ref() || bound_to.is_none() => {}
+                Ok(_) => return Verdict::BadProof("another key".to_owned()),
+                Err(why) => return Verdict::BadProof(why),
+            }
+        }
         if state.good(token).is_none() {
             let Some(access) = state.access.get(token) else { return Verdict::BadToken };
             let number = access.grant;
@@ -105,13 +118,23 @@ impl Guard {
         }
     }
 
+    fn refuse_proof(&self, wire: Wire, why: &str) {
+        let nonce = self.provider.script().nonces.filter(|_| why == "use_dpop_nonce");
+        assert!(nonce.is_some(), "a wrong proof: {why}");
+        let challenge = r#"DPoP error="use_dpop_nonce", error_description="another nonce""#;
+        let mut headers = vec![("WWW-Authenticate", challenge)];
+        headers.extend(nonce.map(|(_, here)| ("DPoP-Nonce", here)));
+        wire.reply(401, &headers, b"");
+    }
+
     fn challenge(&self, wire: Wire, error: &str) {
         let script = self.provider.script();
         let challenges = match &script.challenges {
             Some(challenges) => challenges.clone(),
             None => {
                 let scope = script.challenge_scope.map(|scope| format!(r#"scope="{scope}", "#));
-                let mut challenge = format!("Bearer {error}{}", scope.unwrap_or_default());
+                let scheme = if script.dpop { "DPoP" } else { "Bearer" };
+                let mut challenge = format!("{scheme} {error}{}", scope.unwrap_or_default());
                 if matches!(script.published, Published::Named | Published::Elsewhere) {
                     let url = document_url(script.published, &self.origin);
                     challenge.push_str(&format!(r#"resource_metadata="{url}""#));

@@ -55,6 +55,9 @@ impl Provider {
         if script.registration == Registration::Off {
             members.remove("registration_endpoint");
         }
+        if script.dpop {
+            members.insert("dpop_signing_alg_values_supported".into(), json!(["ES256"]));
+        }
         change(members, &script.metadata, &self.origin, "");
         document
     }

@@ -23,6 +23,7 @@ pub(crate) use script::{Changes, Consent, Failure, Form, Iss, Published, Registr
 pub(crate) use script::{Script, Shape};
 pub(crate) use state::Client;
 
+use crate::support::dpop::Proofs;
 use crate::support::http::{Request, Wire};
 use crate::support::legacy::{Legacy, Sessions};
 use crate::support::mcp_server::{Handler, Port, Server};
@@ -43,6 +44,7 @@ struct Provider {
     state: Mutex<State>,
     /// What replaces the scripted answer, by path.
     on: Mutex<HashMap<String, Arc<Handler>>>,
+    proofs: Proofs,
 }
 
 impl AuthorizationServer {
@@ -90,14 +92,24 @@ impl AuthorizationServer {
         port: Port,
         inner: impl Fn(&Request, Wire) + Send + Sync + 'static,
     ) -> Server {
-        let guard = Guard::new(self.provider.clone(), port.origin());
-        port.serve(move |request, wire| {
+        let guarded = self.guarding(port.origin(), inner);
+        port.serve(guarded)
+    }
+
+    /// The same without a port, for a remote that stands behind something else.
+    pub(crate) fn guarding(
+        &self,
+        origin: String,
+        inner: impl Fn(&Request, Wire) + Send + Sync + 'static,
+    ) -> impl Fn(&Request, Wire) + Send + Sync + 'static {
+        let guard = Guard::new(self.provider.clone(), origin);
+        move |request, wire| {
             if guard.knows(request) {
                 guard.answer(request, wire, &inner);
             } else {
                 wire.status(404);
             }
-        })
+        }
     }
 
     /// A legacy server with sessions behind this server's tokens.
@@ -228,6 +240,11 @@ impl AuthorizationServer {
         self.provider.state().good(token).is_some()
     }
 
+    /// Every proof of possession that was shown, here and to the remotes.
+    pub(crate) fn proofs(&self) -> &Proofs {
+        &self.provider.proofs
+    }
+
     /// Every code, verifier, token and secret so far.
     pub(crate) fn secrets(&self) -> Vec<String> {
         let mut secrets = self.provider.state().secrets.clone();
@@ -242,8 +259,8 @@ impl Provider {
     fn new(origin: String, change: impl FnOnce(&mut Script)) -> Self {
         let mut script = Script::default();
         change(&mut script);
-        let (state, on) = Default::default();
-        Self { origin, script: Mutex::new(script), state, on }
+        let (state, on, proofs) = Default::default();
+        Self { origin, script: Mutex::new(script), state, on, proofs }
     }
 
     fn script(&self) -> MutexGuard<'_, Script> {

@@ -1,13 +1,20 @@
 //! How an authorization server and the remotes behind it behave; a test may
 //! change any of it on the way.
 
+use super::Asked;
+use super::token::Refused;
 use serde_json::{Map, Value};
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Members put into a document; null takes one out. `{as}` and `{remote}` in
 /// strings stand for the two origins.
 pub(crate) type Changes = Vec<(&'static str, Value)>;
+
+/// The answer to a token request, or error code and description.
+pub(crate) type GrantOf =
+    Arc<dyn Fn(&Asked) -> Result<Map<String, Value>, Refused> + Send + Sync>;
 
 pub(crate) struct Script {
     /// Who is signed in at the server when a link is followed.
@@ -61,6 +68,13 @@ pub(crate) struct Script {
     pub(crate) failures: VecDeque<Failure>,
     /// An ID token with every token answer; remotes take it too.
     pub(crate) id_token: bool,
+
+    /// Tokens are bound to the key that the client proves it has (RFC 9449).
+    pub(crate) dpop: bool,
+    /// ... and these are the nonces that proofs must hold: the server's, the remotes'.
+    pub(crate) nonces: Option<(&'static str, &'static str)>,
+    /// What is given for grants of other types.
+    pub(crate) grants: Vec<(&'static str, GrantOf)>,
 
     /// Answers to the coming polls (RFC 8628); then it is approved.
     pub(crate) device_polls: VecDeque<&'static str>,
@@ -207,6 +221,9 @@ impl Default for Script {
             token_delay: Duration::ZERO,
             failures: VecDeque::new(),
             id_token: false,
+            dpop: false,
+            nonces: None,
+            grants: Vec::new(),
             device_polls: VecDeque::new(),
             device_interval: 1,
             device_expires_in: 600,

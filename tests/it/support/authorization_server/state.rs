@@ -54,11 +54,14 @@ pub(super) struct Access {
     pub(super) grant: usize,
     pub(super) dies: Option<Instant>,
     pub(super) revoked: bool,
+    /// The thumbprint of the key it is bound to.
+    pub(super) key: Option<String>,
 }
 
 pub(super) struct Refresh {
     pub(super) grant: usize,
     pub(super) spent: bool,
+    pub(super) key: Option<String>,
 }
 
 pub(super) struct Device {

@@ -13,7 +13,10 @@ use serde_json::{Map, Value, json};
 use std::time::{Duration, Instant};
 
 /// Error code and description.
-type Refused = (&'static str, &'static str);
+pub(super) type Refused = (&'static str, &'static str);
+
+/// The thumbprint of the key that a token is bound to.
+pub(super) type Key = Option<String>;
 
 impl Provider {
     pub(super) fn token(&self, asked: &Asked, wire: Wire) {
@@ -27,7 +30,7 @@ impl Provider {
         std::thread::sleep(delay);
         match failure {
             Failure::Pass => self.answer_token(asked, wire),
-            Failure::CutAfter => drop(self.redeem(asked)),
+            Failure::CutAfter => drop(self.redeem(asked, None)),
             Failure::CutBefore => wire.cut(),
             Failure::Hang => drop(wire.client_closes_within(PATIENCE)),
             Failure::Error(code, description) => error(wire, 400, code, description),
@@ -44,7 +47,11 @@ impl Provider {
 
     fn answer_token(&self, asked: &Asked, wire: Wire) {
         let shape = self.script().shape.clone();
-        let (status, kind, mut body, changes) = match (self.redeem(asked), shape) {
+        let key = match self.proven_key(asked) {
+            Ok(key) => key,
+            Err(why) => return self.refuse_proof(wire, &why),
+        };
+        let (status, kind, mut body, changes) = match (self.redeem(asked, key), shape) {
             (Err(("invalid_client", why)), _) => return error(wire, 401, "invalid_client", why),
             (Err((code, description)), _) => return error(wire, 400, code, description),
             (Ok(body), Shape::Plain) => (200, "application/json", body, Map::new()),
@@ -62,18 +69,52 @@ impl Provider {
         wire.reply(status, &headers, Value::from(body).to_string().as_bytes());
     }
 
+    /// Whom a token will be bound to (RFC 9449, section 5).
+    fn proven_key(&self, asked: &Asked) -> Result<Option<String>, String> {
+        let (dpop, nonces) = {
+            let script = self.script();
+            (script.dpop, script.nonces)
+        };
+        if !dpop {
+            return Ok(None);
+        }
+        let nonce = nonces.map(|(here, _)| here);
+        self.proofs.check(&asked.request, None, nonce).map(Some)
+    }
+
+    fn refuse_proof(&self, wire: Wire, why: &str) {
+        let nonce = self.script().nonces.filter(|_| why == "use_dpop_nonce");
+        let code = if nonce.is_some() { why } else { "invalid_dpop_proof" };
+        let body = json!({ "error": code, "error_description": why });
+        let mut headers = vec![("Content-Type", "application/json")];
+        headers.extend(nonce.map(|(here, _)| ("DPoP-Nonce", here)));
+        wire.reply(400, &headers, body.to_string().as_bytes());
+    }
+
     /// Does what is asked for.
-    fn redeem(&self, asked: &Asked) -> Result<Map<String, Value>, Refused> {
+    fn redeem(&self, asked: &Asked, key: Key) -> Result<Map<String, Value>, Refused> {
         let client = self.client(asked).map_err(|why| ("invalid_client", why))?;
         match asked.param("grant_type").expect("a grant_type") {
-            "authorization_code" => self.redeem_code(asked, &client),
-            "refresh_token" => self.redeem_refresh(asked, &client),
-            "urn:ietf:params:oauth:grant-type:device_code" => self.redeem_device(asked, &client),
-            _ => Err(("unsupported_grant_type", "no such grant")),
+            "authorization_code" => self.redeem_code(asked, &client, key),
+            "refresh_token" => self.redeem_refresh(asked, &client, key),
+            "urn:ietf:params:oauth:grant-type:device_code" => {
+                self.redeem_device(asked, &client, key)
+            }
+            other => {
+                let grants = self.script().grants.clone();
+                let grant = grants.into_iter().find(|(name, _)| *name == other);
+                let (_, grant) = grant.ok_or(("unsupported_grant_type", "no such grant"))?;
+                grant(asked)
+            }
         }
     }
 
-    fn redeem_code(&self, asked: &Asked, client: &Client) -> Result<Map<String, Value>, Refused> {
+    fn redeem_code(
+        &self,
+        asked: &Asked,
+        client: &Client,
+        key: Key,
+    ) -> Result<Map<String, Value>, Refused> {
         self.check_resource(&self.script(), asked);
         let mut state = self.state();
         let code = state.codes.get_mut(asked.param("code").expect("a code"));
@@ -87,13 +128,14 @@ impl Provider {
         let grant = code.grant;
         assert_eq!(asked.param("resource"), state.grants[grant].resource.as_deref());
         drop(state);
-        Ok(self.issue(grant, None))
+        Ok(self.issue(grant, None, key))
     }
 
     fn redeem_refresh(
         &self,
         asked: &Asked,
         client: &Client,
+        key: Key,
     ) -> Result<Map<String, Value>, Refused> {
         self.check_resource(&self.script(), asked);
         let (rotates, grace) = {
@@ -104,6 +146,9 @@ impl Provider {
         let shown = asked.param("refresh_token").expect("a refresh_token");
         let refresh = state.refresh.get_mut(shown).ok_or(("invalid_grant", "no such token"))?;
         let (number, spent) = (refresh.grant, refresh.spent);
+        if refresh.key != key {
+            return Err(("invalid_grant", "the refresh token is bound to another key"));
+        }
         refresh.spent = rotates;
         if spent {
             state.reused += 1;
@@ -124,11 +169,11 @@ impl Provider {
         }
         state.refreshed += 1;
         drop(state);
-        Ok(self.issue(number, (!rotates).then_some(shown)))
+        Ok(self.issue(number, (!rotates).then_some(shown), key))
     }
 
     /// New tokens; `keep` is the refresh token that stays as it is.
-    pub(super) fn issue(&self, grant: usize, keep: Option<&str>) -> Map<String, Value> {
+    pub(super) fn issue(&self, grant: usize, keep: Option<&str>, key: Key) -> Map<String, Value> {
         let issuer = self.issuer();
         let script = self.script();
         let mut state = self.state();
@@ -136,8 +181,10 @@ impl Provider {
         let good_for = script.good_for.or(script.lifetime.map(Duration::from_secs));
         let dies = good_for.map(|good_for| Instant::now() + good_for);
         let number = grant;
-        state.access.insert(access.clone(), Access { grant, dies, revoked: false });
-        let mut body = json!({ "access_token": access, "token_type": "Bearer" });
+        let kind = if key.is_some() { "DPoP" } else { "Bearer" };
+        let bound = Access { grant, dies, revoked: false, key: key.clone() };
+        state.access.insert(access.clone(), bound);
+        let mut body = json!({ "access_token": access, "token_type": kind });
         if let Some(lifetime) = script.lifetime {
             body["expires_in"] = lifetime.into();
         }
@@ -146,7 +193,7 @@ impl Provider {
             script.refresh_tokens && (offline || !script.refresh_needs_offline_access);
         if refreshable && keep.is_none() {
             let refresh = state.secret("refresh");
-            state.refresh.insert(refresh.clone(), Refresh { grant, spent: false });
+            state.refresh.insert(refresh.clone(), Refresh { grant, spent: false, key });
             body["refresh_token"] = refresh.into();
         }
         let grant = &state.grants[grant];
@@ -157,7 +204,7 @@ impl Provider {
             let token = id_token(&issuer, &grant.client, grant.user);
             body["id_token"] = token.clone().into();
             state.secrets.push(token.clone());
-            state.access.insert(token, Access { grant: number, dies, revoked: false });
+            state.access.insert(token, Access { grant: number, dies, revoked: false, key: None });
         }
         match body {
             Value::Object(members) => members,

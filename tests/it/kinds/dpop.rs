@@ -1,0 +1,172 @@
+//! Tokens that are bound to a key (RFC 9449), the key in the vault.
+
+use crate::support::authorization_server::{AuthorizationServer, Script};
+use crate::support::browser::Browser;
+use crate::support::legacy::{Legacy, Sessions};
+use crate::support::dpop::Proofs;
+use crate::support::gate::{Gate, Verdict};
+use crate::support::home::Home;
+use crate::support::scene::Scene;
+use crate::support::token_endpoint::{Given, TokenEndpoint};
+use serde_json::json;
+use std::sync::{Arc, Mutex};
+
+fn scene(change: impl FnOnce(&mut Script)) -> Scene {
+    Scene::scripted(|script| {
+        script.dpop = true;
+        change(script);
+    })
+}
+
+/// The guard has checked every one: scheme, ath, htu, htm, jti, the key.
+#[test]
+fn every_request_carries_a_proof_of_its_own() {
+    let scene = scene(|_| {});
+    let mut bridge = scene.bridge().ready();
+    for _ in 0..5 {
+        assert_eq!(bridge.whoami(), "ada scope=-");
+    }
+    bridge.finish();
+    let with_proof: Vec<_> = scene.remote.requests();
+    let signed: Vec<_> = with_proof.iter().filter(|r| r.header("authorization").is_some()).collect();
+    for kind in ["initialize", "notifications/initialized", "tools/call", "GET", "DELETE"] {
+        let found = signed.iter().any(|request| request.kind() == kind);
+        assert!(found, "no {kind} with a token: {:?}", scene.remote.kinds());
+    }
+    for request in &signed {
+        assert!(request.header("dpop").is_some(), "{}", request.kind());
+    }
+    assert_eq!(scene.auth.proofs().shown(), signed.len() + 1, "one at the token endpoint");
+}
+
+#[test]
+fn nonces_of_both_servers_are_taken_up_without_a_second_sign_in() {
+    let scene = scene(|script| script.nonces = Some(("nonce-of-the-as", "nonce-of-the-remote")));
+    let mut bridge = scene.bridge().ready();
+    assert_eq!(bridge.whoami(), "ada scope=-");
+    assert_eq!(bridge.whoami(), "ada scope=-");
+    assert_eq!(scene.browser.tabs().len(), 1);
+    assert_eq!(scene.auth.asked("/token").len(), 2, "once for the nonce, once with it");
+    let calls = scene.remote.of("tools/call").len();
+    assert!(calls <= 3, "{calls} calls: the nonce is remembered");
+    // A new one in the middle of the session.
+    scene.auth.script(|script| script.nonces = Some(("another-of-as", "another-of-remote")));
+    assert_eq!(bridge.whoami(), "ada scope=-");
+    assert_eq!((scene.browser.tabs().len(), scene.auth.refreshed()), (1, 0));
+}
+
+#[test]
+fn a_refresh_proves_the_same_key_in_another_process_too() {
+    let scene = scene(|script| script.lifetime = Some(3));
+    let mut bridge = scene.bridge().ready();
+    assert_eq!(bridge.whoami(), "ada scope=-");
+    bridge.finish();
+    scene.auth.wait_expiry();
+    let mut bridge = scene.bridge().ready();
+    assert_eq!(bridge.whoami(), "ada scope=-");
+    assert!(scene.auth.refreshed() >= 1);
+    assert_eq!(scene.browser.tabs().len(), 1);
+}
+
+#[test]
+fn a_login_binds_what_later_bridges_use_and_shows_no_key() {
+    let scene = scene(|_| {}).signed_in();
+    let mut bridge =
+        scene.launch().args(&["--log-level", "trace"]).start().ready();
+    assert_eq!(bridge.whoami(), "ada scope=-");
+    let stderr = bridge.finish().stderr;
+    scene.nothing_leaked(&[&stderr]);
+    for proof in scene.auth.proofs().texts() {
+        assert!(!stderr.contains(&proof), "a proof is in the log");
+    }
+    assert_eq!(scene.browser.tabs().len(), 1);
+    for (path, content) in scene.home.files() {
+        let text = String::from_utf8_lossy(&content);
+        assert!(!text.contains("PRIVATE KEY") && !text.contains("\"d\":"), "{}", path.display());
+    }
+}
+
+#[test]
+fn several_bridges_share_one_key_and_one_sign_in() {
+    let scene = scene(|script| script.nonces = Some(("as", "remote"))).signed_in();
+    let mut bridges: Vec<_> = (0..3).map(|_| scene.bridge()).collect();
+    bridges = bridges.into_iter().map(crate::support::bridge::Bridge::ready).collect();
+    for bridge in &mut bridges {
+        assert_eq!(bridge.whoami(), "ada scope=-");
+    }
+    assert_eq!(scene.browser.tabs().len(), 1);
+}
+
+/// Where nothing lists it, nothing is proven.
+#[test]
+fn a_server_that_does_not_list_it_gets_no_proof() {
+    let scene = Scene::new();
+    let mut bridge = scene.bridge().ready();
+    assert_eq!(bridge.whoami(), "ada scope=-");
+    for request in scene.remote.requests().iter().chain(&scene.auth.server().requests()) {
+        assert!(request.header("dpop").is_none(), "{}", request.target);
+    }
+}
+
+/// A server may list it and give bearer tokens all the same.
+#[test]
+fn a_server_that_lists_it_and_gives_bearer_tokens_is_used_so() {
+    let scene = Scene::scripted(|script| {
+        script.metadata = vec![("dpop_signing_alg_values_supported", json!(["ES256"]))];
+    });
+    let mut bridge = scene.bridge().ready();
+    assert_eq!(bridge.whoami(), "ada scope=-");
+}
+
+#[test]
+fn an_event_stream_is_opened_with_a_proof() {
+    let auth = AuthorizationServer::scripted(|script| script.dpop = true);
+    let remote = auth.protect(Legacy::new().sessions(&Sessions::default()).on("GET", |_, wire| {
+        let mut events = wire.events();
+        events.event(r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#);
+        events.end();
+    }));
+    let scene = Scene::with(auth, remote, Browser::following()).signed_in();
+    let mut bridge = scene.bridge().ready();
+    bridge.message("notifications/tools/list_changed");
+    assert_eq!(bridge.whoami(), "ada scope=-");
+}
+
+/// A machine's tokens are bound, too, where the server lists that.
+#[test]
+fn a_token_of_a_machine_is_bound_to_a_key() {
+    let proofs = Proofs::default();
+    let key = Arc::new(Mutex::new(String::new()));
+    let endpoint = TokenEndpoint::start({
+        let (proofs, key) = (proofs.clone(), key.clone());
+        move |asked| match proofs.check(&asked.request, None, None) {
+            Ok(thumbprint) => {
+                thumbprint.clone_into(&mut key.lock().unwrap());
+                Given::Token("machine".to_owned())
+            }
+            Err(_) => Given::Error("invalid_dpop_proof", "no good proof"),
+        }
+    });
+    endpoint.rules(|rules| {
+        let listed = "dpop_signing_alg_values_supported".to_owned();
+        rules.metadata.insert(listed, json!(["ES256"]));
+        rules.answer.insert("token_type".to_owned(), json!("DPoP"));
+    });
+    let tokens = endpoint.tokens.clone();
+    let remote = Gate::default().start(move |request| {
+        let sent = request.header("authorization").unwrap_or_default();
+        let token = sent.strip_prefix("DPoP ").unwrap_or_default();
+        let Some(who) = tokens.who(token) else { return Verdict::status(401) };
+        match proofs.check(request, Some(token), None) {
+            Ok(thumbprint) => Verdict::or((thumbprint == *key.lock().unwrap()).then_some(who), 401),
+            Err(why) => panic!("{why}: {request:?}"),
+        }
+    });
+    let home = Arc::new(Home::new("plaintext"));
+    let issuer = endpoint.issuer();
+    let flags = ["--with", "client-credentials", "--client-id", "machine", "--issuer", issuer];
+    super::login(&home, &remote.url(), &flags, "cl1ent-5ecret").expect(0);
+    // The token is used by who comes later, and so is its key.
+    assert_eq!(super::whoami(&home, &remote.url(), &[]), "machine");
+    assert_eq!(endpoint.asked().len(), 1);
+}

@@ -317,7 +317,8 @@ impl<'a> Probe<'a> {
             self.said(body)
         );
         if Reply::is_about_client_certificate(status, body) {
-            let hint = "name a client certificate: --client-cert PEM --client-key PEM";
+            let hint =
+                "name a client certificate that it accepts: --client-cert PEM --client-key PEM";
             return Failure::new(Exit::SignInNeeded, message).hint(hint);
         }
         Failure::new(Exit::Network, message)

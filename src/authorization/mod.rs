@@ -40,6 +40,7 @@ pub use seen::Seen;
 pub use sign_in::{Cause, Link, Need, SignIn, SignInSettings};
 
 use crate::http::readable;
+use crate::oauth::client::basic_credentials;
 use crate::oauth::dpop::ProofKey;
 use crate::secret::Redactor;
 use crate::vault::Vault;
@@ -92,6 +93,8 @@ impl Authorization {
         }
         if let Some(secret) = &plan.oauth.client_secret {
             redactor.learn(secret.expose());
+            let id = plan.oauth.client_id.as_deref().unwrap_or_default();
+            basic_credentials(id, secret).iter().for_each(|one| redactor.learn(one.expose()));
         }
         let tokens = Arc::new(Tokens::new(
             vault.clone(),
@@ -205,9 +208,9 @@ impl Authorization {
         Ok(taught.is_none_or(|taught| self.plan.oauth.teaches(&taught.plan)))
     }
 
-    /// The command that teaches the kind of credential in use, with further flags to follow.
-    pub fn login_anew(&self) -> String {
-        let kind = self.plan.kind.or_else(|| self.stored_kind()).unwrap_or(Kind::None);
+    /// The command that teaches the kind of credential in use, or of another kind if none is.
+    pub fn login_anew(&self, otherwise: Kind) -> String {
+        let kind = self.plan.kind.or_else(|| self.stored_kind()).unwrap_or(otherwise);
         self.remote.login_command((!kind.is_oauth()).then(|| kind.name()))
     }
 
@@ -219,7 +222,7 @@ impl Authorization {
     fn flags_suffice(&self) -> bool {
         self.plan.key.is_some()
             || self.plan.kind == Some(Kind::None)
-            || matches!(self.plan.asked, Asked::Whole(_))
+            || matches!(self.plan.asked, Asked::Whole(_) | Asked::LacksSecret { otherwise: Some(_), .. })
             || self.brings_authorization()
     }
 
@@ -272,7 +275,7 @@ impl Authorization {
         replaces: bool,
         recipe: &Recipe,
     ) -> Result<Arc<Credential>, AuthorizationError> {
-        let Made { minted, proof, expiry } = made;
+        let Made { minted, proof, expiry, .. } = made;
         let origin = if recipe.is_static() { Origin::Record } else { Origin::Made };
         let replaced = replaces.then(Instant::now);
         let headers = HeaderMap::from_iter(minted.headers);

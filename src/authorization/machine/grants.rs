@@ -2,13 +2,13 @@
 //! company.
 
 use super::Machine;
+use super::trouble::host;
 use crate::authorization::recipe::{Assertion, Flow, Grant, IdentityProvider, Recipe};
 use crate::authorization::{AuthorizationError, OAuthPlan};
 use crate::credential::Minted;
 use crate::credential::api_key::Placement;
-use crate::jws::SigningKey;
 use crate::oauth::AssertionKey;
-use crate::oauth::client::AuthMethod;
+use crate::oauth::client::{AuthMethod, basic_credentials};
 use crate::oauth::discovery::{
     Discovered, DiscoveryError, Source, authorization_server, resource_of,
 };
@@ -127,7 +127,7 @@ impl Machine {
         let Discovered { resource, server, dpop_bound, from, .. } =
             found.map_err(|error| self.undiscovered(recipe, &error))?;
         if from == Source::Defaults {
-            let host = crate::oauth::host(self.tokens.remote.url());
+            let host = host(self.tokens.remote.url().as_str()).unwrap_or_default();
             return Err(self.undiscovered(recipe, &DiscoveryError::Nothing { host }));
         }
         let dpop = dpop_bound || server.offers_dpop();
@@ -151,6 +151,7 @@ impl Machine {
     ) -> Result<Client, AuthorizationError> {
         let id = grant.target.client_id.clone().unwrap_or_default();
         let methods = place.methods.as_deref();
+        self.learn_basic(&id, grant.client_secret.as_ref());
         let by_certificate = matches!(grant.flow, Flow::ClientCredentials)
             && grant.client_secret.is_none()
             && grant.key.is_none();
@@ -159,12 +160,8 @@ impl Machine {
         } else {
             Client::preregistered(id, grant.client_secret.clone(), methods)
         };
-        if let Some(file) = &grant.key {
-            let failed = |why: String| self.failed(recipe, &why);
-            let key = file.private_key().map_err(|error| failed(error.to_string()))?;
-            let algorithm = grant.algorithm.unwrap_or(crate::jws::Algorithm::ES256);
-            let key = SigningKey::private(algorithm, &key);
-            let key = key.map_err(|error| failed(error.to_string()))?;
+        if grant.key.is_some() {
+            let key = grant.signing_key().map_err(|why| self.failed(recipe, &why))?;
             client.method = AuthMethod::PrivateKeyJwt;
             client.assertion_key = Some(AssertionKey::new(key, grant.key_id.clone()));
         }
@@ -174,6 +171,12 @@ impl Machine {
             client.proof_key = Some(key);
         }
         Ok(client)
+    }
+
+    fn learn_basic(&self, id: &str, secret: Option<&Secret<String>>) {
+        for spelled in secret.into_iter().flat_map(|secret| basic_credentials(id, secret)) {
+            self.tokens.redactor.learn(spelled.expose());
+        }
     }
 
     fn assertion(
@@ -218,6 +221,7 @@ impl Machine {
             }
         };
         let id = provider.client_id.clone().unwrap_or_default();
+        self.learn_basic(&id, provider.client_secret.as_ref());
         let client = Client::preregistered(id, provider.client_secret.clone(), methods.as_deref());
         let exchange = Exchange {
             subject_token: &id_token,

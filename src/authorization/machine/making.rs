@@ -10,7 +10,6 @@ use crate::credential::Minted;
 use crate::credential::command::Command;
 use crate::credential::jwt::Jwt;
 use crate::credential::password::Password;
-use crate::jws::SigningKey;
 use crate::oauth::dpop::ProofKey;
 use reqwest::header::HeaderMap;
 
@@ -79,17 +78,7 @@ impl Machine {
     }
 
     fn sign(&self, jwt: &Jwt) -> Result<Minted, String> {
-        let key = match &jwt.key {
-            Some(file) => {
-                let key = file.private_key().map_err(|error| error.to_string())?;
-                SigningKey::private(jwt.alg, &key)
-            }
-            None => match &jwt.secret {
-                Some(secret) => SigningKey::shared(jwt.alg, secret),
-                None => return Err("there is nothing to sign with".to_owned()),
-            },
-        };
-        let key = key.map_err(|error| error.to_string())?;
+        let key = jwt.signing_key().map_err(|error| error.to_string())?;
         // The remote judges by its own clock, and this machine's decides when to sign anew.
         let (here, there) = (self.now(), self.remote_now());
         let mut minted = jwt.mint(&key, there).map_err(|error| error.to_string())?;

@@ -17,6 +17,7 @@ const limit = { timeout: 60_000, ...bridgeOnly };
 const ID = '5f3ad2.access';
 const SECRET = 'service-token-secret-41b7';
 const WRONG = 'service-token-secret-that-is-wrong';
+const AFTER = 'service-token-secret-after-it-9c02';
 const modern = { versionNegotiation: { mode: 'auto' } };
 
 async function succeeds(where, args, stdin) {
@@ -29,10 +30,11 @@ async function succeeds(where, args, stdin) {
 const ALONG = ['--header', `CF-Access-Client-Id: ${ID}`, '--header', 'CF-Access-Client-Secret: ${vault:ACCESS}'];
 
 describe('a worker that verifies the assertion', bridgeOnly, () => {
+  const tokens = { [ID]: SECRET };
   let access;
   let worker;
   before(async () => {
-    access = await startAccess({ [ID]: SECRET }, { cookieSeconds: 2 });
+    access = await startAccess(tokens, { cookieSeconds: 2 });
     worker = await startWorker('access.js', { vars: { TEAM: access.team, AUDIENCE: access.audience } });
     access.protect(() => worker.origin);
   });
@@ -54,6 +56,13 @@ describe('a worker that verifies the assertion', bridgeOnly, () => {
       }
     });
   }
+
+  test('the worker itself lets nobody by who does not come by way of Access', limit, async () => {
+    const headers = { 'cf-access-client-id': ID, 'cf-access-client-secret': SECRET };
+    assert.equal((await fetch(worker.url, { method: 'POST', headers })).status, 403);
+    assert.equal((await fetch(worker.url, { method: 'POST', headers: { 'cf-access-jwt-assertion': 'a.b.c' } })).status, 403);
+    assert.equal((await fetch(access.url, { method: 'POST', headers: { 'cf-access-jwt-assertion': 'a.b.c' }, redirect: 'manual' })).status, 302);
+  });
 
   test('the list has the kind and the client id of the token, not its secret', limit, async () => {
     const where = home();
@@ -111,6 +120,19 @@ describe('a worker that verifies the assertion', bridgeOnly, () => {
     await refused(connect(t, 'v1', access.url, { where }), access.url, ['302', 'keyferry login', '--with cloudflare-access'], [SECRET, WRONG]);
     const sent = access.requests.items.slice(length);
     assert.ok(sent.length <= 4, `not again and again: ${sent.length}`);
+  });
+
+  test('a token that was replaced: the call is refused, and after a login the same client goes on', limit, async (t) => {
+    const where = home();
+    tokens.rotating = SECRET;
+    const teach = (secret) => succeeds(where, ['login', access.url, '--with', 'cloudflare-access', '--client-id', 'rotating'], secret);
+    await teach(SECRET);
+    const bridge = await connect(t, 'v1', access.url, { where, args: ['--disable-cookies'] });
+    assert.equal(await call(bridge, 'whoami'), 'rotating');
+    tokens.rotating = AFTER;
+    await refused(call(bridge, 'whoami'), access.url, ['302', '--with cloudflare-access'], [SECRET]);
+    await teach(AFTER);
+    assert.equal(await call(bridge, 'whoami'), 'rotating');
   });
 
   test('with no token at all, the client is told of the redirect, and no page is opened', limit, async (t) => {

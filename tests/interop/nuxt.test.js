@@ -26,7 +26,7 @@ test('a key that was taught once makes a member of whoever calls, now and at the
   const where = home();
   const { key } = await nuxt.member('alice');
   await teach(where, key);
-  const { length } = nuxt.requests();
+  const { length } = await nuxt.requests();
   for (let start = 0; start < 2; start++) {
     const bridge = await connectLogged(t, 'v1', nuxt.url, { where });
     assert.deepEqual((await bridge.client.listTools()).tools.map(({ name }) => name).sort(), ['secrets', 'whoami']);
@@ -35,7 +35,7 @@ test('a key that was taught once makes a member of whoever calls, now and at the
     await bridge.close();
     assert.ok(!bridge.log().includes(key));
   }
-  const elsewhere = nuxt.requests().slice(length).filter(({ path }) => path !== '/mcp');
+  const elsewhere = (await nuxt.requests()).slice(length).filter(({ path }) => path !== '/mcp');
   assert.deepEqual(elsewhere, [], 'who has a key never looks for metadata');
 });
 

@@ -109,6 +109,21 @@ describe('a server that takes an API key or a JWT', bridgeOnly, () => {
     });
   }
 
+  test('a key that was replaced: the call is refused, and after a login the same client goes on', limit, async (t) => {
+    const [before, after] = ['role-key-before-1d77', 'role-key-after-92e0'];
+    const own = { [before]: { identity: 'dora', role: 'admin' } };
+    const replacing = await start({ keys: own });
+    const where = home();
+    await teach(where, replacing.url, before, ...key);
+    const bridge = await connect(t, 'v1', replacing.url, { where });
+    assert.equal(await call(bridge, 'whoami'), 'dora');
+    own[after] = own[before];
+    delete own[before];
+    await refused(call(bridge, 'whoami'), replacing.url, ['403', 'API key unknown', 'keyferry login'], [before]);
+    await teach(where, replacing.url, after, ...key);
+    assert.equal(await call(bridge, 'whoami'), 'dora');
+  });
+
   test('with nothing, the client is told so', limit, async (t) => {
     await refused(connect(t, 'v1', server.url, { where: home() }), server.url, ['401', 'an API key or a JWT is needed', 'keyferry login']);
   });

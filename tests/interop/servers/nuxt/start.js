@@ -1,5 +1,6 @@
 // The Nuxt application here, built and started as on a host of one's own.
 import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -59,12 +60,16 @@ export async function startNuxt() {
     origin,
     url: `${origin}/mcp`,
     said,
-    /** Each request it answered: { method, path, status }. */
-    requests: () =>
-      said.items.flatMap((line) => {
+    /** Each request it answered so far: { method, path, status }. Its log is read up to a request of ours. */
+    async requests() {
+      const mark = `/until-${randomUUID()}`;
+      await (await fetch(origin + mark)).text();
+      const until = await said.until('the request is logged', (lines) => lines.findIndex((line) => line.includes(mark)) + 1);
+      return said.items.slice(0, until).flatMap((line) => {
         const [, method, path, status] = /^answered (\S+) (\S+) (\d+)$/.exec(line) ?? [];
-        return method ? [{ method, path, status: Number(status) }] : [];
-      }),
+        return method && !path.startsWith('/until-') ? [{ method, path, status: Number(status) }] : [];
+      });
+    },
     /** Signs someone up: their API key, and a way to take it back. */
     async member(name) {
       const signedUp = await ask('/sign-up/email', { name, email: `${name}@example.test`, password: 'correct horse battery' });

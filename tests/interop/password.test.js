@@ -19,17 +19,27 @@ async function start(t, options) {
   return { server, flags, secrets: () => [PASSWORD, WRONG, ...server.tokens()] };
 }
 
+test('the token that was got when the kind was taught is the first one in use', limit, async (t) => {
+  const { server, flags, secrets } = await start(t, { seconds: 3600 });
+  const where = home();
+  await teach(where, server.url, flags(), { stdin: PASSWORD, secrets });
+  assert.equal(server.logins.items.length, 1);
+  await knows(t, server.url, 'alice', { where, secrets });
+  assert.equal(server.logins.items.length, 1);
+});
+
 test('one login serves every process on the vault', limit, async (t) => {
   const { server, flags, secrets } = await start(t, { seconds: 3600 });
   const where = home();
   await teach(where, server.url, flags(), { stdin: `${PASSWORD}\n`, secrets });
   await (await knows(t, server.url, 'alice', { where, secrets })).close();
+  const before = server.logins.items.length;
   await knowsAndLogs(t, server.url, 'alice', { where, secrets });
   const bridges = await Promise.all([1, 2, 3].map(() => knows(t, server.url, 'alice', { where, secrets })));
   for (let round = 0; round < 5; round++) {
     assert.deepEqual(await Promise.all(bridges.map((bridge) => call(bridge, 'whoami'))), ['alice', 'alice', 'alice']);
   }
-  assert.equal(server.logins.items.length, 1);
+  assert.equal(server.logins.items.length, before);
   const { json } = await listed(where, secrets);
   for (const shown of [server.loginUrl, 'alice', 'password']) assert.ok(json.includes(`"${shown}"`), json);
 });
@@ -61,9 +71,10 @@ test('a token that the server forgot is a bare 403: one login more, and the answ
   const where = home();
   await teach(where, server.url, flags(), { stdin: PASSWORD, secrets });
   const bridges = await Promise.all([1, 2, 3].map(() => knows(t, server.url, 'alice', { where, secrets })));
+  const before = server.logins.items.length;
   server.forget();
   assert.deepEqual(await Promise.all(bridges.map((bridge) => call(bridge, 'whoami'))), ['alice', 'alice', 'alice']);
-  assert.equal(server.logins.items.length, 2);
+  assert.equal(server.logins.items.length, before + 1);
 });
 
 test('with flags alone, the password from a variable: one login per process', limit, async (t) => {
@@ -120,10 +131,13 @@ test('a password that is changed while the bridge runs ends in that error, not i
   const bridge = await knows(t, server.url, 'alice', { where, secrets });
   passwords.alice = 'another';
   server.forget();
-  await assert.rejects(call(bridge, 'whoami'), /401/);
+  for (let calls = 0; calls < 5; calls++) await assert.rejects(call(bridge, 'whoami'), /no such user or password/);
   assert.ok(server.logins.items.length <= 3, JSON.stringify(server.logins.items));
   passwords.alice = PASSWORD;
-  assert.equal(await call(bridge, 'whoami'), 'alice');
+  const answered = async () => {
+    while ((await call(bridge, 'whoami').catch(() => {})) !== 'alice') await pause(100); // the failure is shared for a moment
+  };
+  await within(5_000, 'the login is tried again', answered());
 });
 
 test('a login endpoint that is not there, or gives no token, is named', limit, async (t) => {

@@ -1,7 +1,7 @@
 // keyferry as a service that mints its own JWTs, and servers that check them with jsonwebtoken and jose.
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { after, before, describe, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { AUDIENCE, byPublished, byShared, startJwks, startJwt } from './servers/jwt.js';
 import { bridgeOnly, home } from './support/bridge.js';
@@ -97,27 +97,29 @@ test('with flags alone, the secret from a variable, nothing is taught', limit, a
   await knows(t, server.url, 'alice', { where: home(), args, env: { PAYROLL_SECRET: SECRET }, secrets: secretsOf(server) });
 });
 
-test('tokens of three seconds are made anew ahead of their end: no call is refused', limit, async (t) => {
-  const server = await start(t, byShared(SECRET));
-  const where = home();
-  const secrets = secretsOf(server);
-  await teach(where, server.url, shared('HS256', '--ttl', '3'), { stdin: SECRET, secrets });
-  const bridge = await knows(t, server.url, 'alice', { where, secrets });
-  await untilTokens(bridge, server, server.tokens().length + 4);
-  const shown = server.calls.items.filter(({ token }) => token); // login may look first whether anyone gets in
-  assert.deepEqual(shown.filter(({ status }) => status !== 200), []);
-  const accepted = shown.map(({ claims }) => claims);
-  assert.ok(accepted.every(({ iat, exp }) => exp - iat === 3));
-  assert.equal(new Set(accepted.map(({ jti }) => jti)).size, server.tokens().length, 'each has its own jti');
-});
+describe('tokens that end', { concurrency: true }, () => {
+  test('tokens of three seconds are made anew ahead of their end: no call is refused', limit, async (t) => {
+    const server = await start(t, byShared(SECRET));
+    const where = home();
+    const secrets = secretsOf(server);
+    await teach(where, server.url, shared('HS256', '--ttl', '3'), { stdin: SECRET, secrets });
+    const bridge = await knows(t, server.url, 'alice', { where, secrets });
+    await untilTokens(bridge, server, server.tokens().length + 4);
+    const shown = server.calls.items.filter(({ token }) => token); // login may look first whether anyone gets in
+    assert.deepEqual(shown.filter(({ status }) => status !== 200), []);
+    const accepted = shown.map(({ claims }) => claims);
+    assert.ok(accepted.every(({ iat, exp }) => exp - iat === 3));
+    assert.equal(new Set(accepted.map(({ jti }) => jti)).size, server.tokens().length, 'each has its own jti');
+  });
 
-test('a server that finds tokens too old before their end gets a new one, and the client its answer', limit, async (t) => {
-  const server = await start(t, byShared(SECRET, { maxAge: '2s' }));
-  const where = home();
-  const secrets = secretsOf(server);
-  await teach(where, server.url, shared('HS256'), { stdin: SECRET, secrets });
-  const bridge = await knows(t, server.url, 'alice', { where, secrets });
-  await untilTokens(bridge, server, server.tokens().length + 3);
+  test('a server that finds tokens too old before their end gets a new one, and the client its answer', limit, async (t) => {
+    const server = await start(t, byShared(SECRET, { maxAge: '2s' }));
+    const where = home();
+    const secrets = secretsOf(server);
+    await teach(where, server.url, shared('HS256'), { stdin: SECRET, secrets });
+    const bridge = await knows(t, server.url, 'alice', { where, secrets });
+    await untilTokens(bridge, server, server.tokens().length + 3);
+  });
 });
 
 for (const [direction, fast, verify] of [

@@ -147,7 +147,7 @@ fn the_table_tells_one_kind_from_another_at_a_glance() {
 
 #[test]
 fn headers_that_go_along_are_listed_by_name() {
-    let home = Home::new("plaintext");
+    let home = Home::new("plaintext").with("TWO", "two-5ecret");
     let flags = ["--with", "none", "--header", "X-One: one-5ecret", "--header", "X-Two:${TWO}"];
     login(&home, URL, &[&flags[..], &["--no-verify"]].concat(), "").expect(0);
     let row = rows(&home).remove(0);

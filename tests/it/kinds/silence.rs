@@ -23,6 +23,9 @@ const SECRET: &str = "a-shared-5ecret-that-is-long-enough-for-hmac-0123456789";
 /// Takes everybody, and shows in its refusals all it was shown.
 fn chatty() -> Server {
     Gate::default().start(|request| {
+        if credentials(request).is_empty() {
+            return Verdict::status(401);
+        }
         let tool = request.json_or_null()["params"]["name"].clone();
         if tool != "admin" && tool != "echo" {
             return Verdict::Is("somebody".to_owned());

@@ -156,7 +156,8 @@ fn plan(args: &CredentialArgs, redactor: &Redactor) -> Result<Plan, Failure> {
     if let Some(kind) = kind.filter(|kind| kind.is_made()) {
         let given = kinds::Given { args, oauth, placement, secret, redactor };
         let (asked, wanted) = kinds::asked(kind, given)?;
-        return Ok(Plan { kind: Some(kind), asked, wanted, ..Plan::default() });
+        let (asked, oauth) = kinds::by_sign_in(asked);
+        return Ok(Plan { kind: Some(kind), asked, wanted, oauth, ..Plan::default() });
     }
     // With OAuth the secret is the client's, and no key.
     let key = secret.filter(|_| !is_oauth);

@@ -2,6 +2,7 @@
 
 use super::machine::flags;
 use super::remote::quoted;
+use super::tokens::is_sign_in;
 use super::{
     Asked, Authorization, AuthorizationError, Kind, KindError, Origin, Recipe, Taught, record,
 };
@@ -57,7 +58,8 @@ impl Authorization {
             return Ok(Some((self.with_passphrase(recipe).await?, false)));
         }
         let made = |kind: Option<Kind>| kind.is_some_and(Kind::is_made);
-        if !made(self.plan.kind) && !(self.plan.kind.is_none() && made(self.stored_kind())) {
+        let by_sign_in = self.plan.oauth.enterprise.is_some() || self.desk.was_signed_in();
+        if by_sign_in || !made(self.plan.kind.or_else(|| self.stored_kind())) {
             return Ok(None);
         }
         let Some(Taught { recipe: Some(recipe), .. }) = self.taught().await? else {
@@ -88,7 +90,7 @@ impl Authorization {
         let Some(found) = self.vault.read(&self.remote.record(), self.deadline).await? else {
             return Ok(None);
         };
-        if Kind::from_name(&found.header.kind).is_some_and(Kind::is_oauth) {
+        if is_sign_in(&found.header) {
             return Ok(None);
         }
         record::read(&found).map(Some).map_err(|error| self.unusable(error))

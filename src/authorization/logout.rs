@@ -2,7 +2,7 @@
 
 use super::sign_in::dismiss;
 use super::tokens::TokenRecord;
-use super::{Authorization, AuthorizationError, Kind};
+use super::{Authorization, AuthorizationError};
 use crate::oauth::revocation::{TokenKind, revoke};
 use crate::vault::{RecordKey, VaultError};
 use std::time::{Duration, Instant};
@@ -27,7 +27,7 @@ impl Authorization {
     /// `Vault` if the record cannot be removed. A server that does not answer is no error, nor
     /// is a record that cannot be opened: it is forgotten all the same.
     pub async fn leave(&self) -> Result<Leave, AuthorizationError> {
-        let known = self.stored_kind().is_some_and(Kind::is_oauth);
+        let known = self.desk.was_signed_in();
         let lock = self.tokens.lock().await?;
         let record = if known { Some(self.tokens.stored().await) } else { None };
         let end = Instant::now() + PATIENCE;

@@ -40,6 +40,7 @@ pub use seen::Seen;
 pub use sign_in::{Cause, Link, Need, SignIn, SignInSettings};
 
 use crate::http::readable;
+use crate::oauth::dpop::ProofKey;
 use crate::secret::Redactor;
 use crate::vault::Vault;
 use machine::{Machine, Made};
@@ -227,11 +228,14 @@ impl Authorization {
             return self.give_made(made, refused.is_some(), &recipe).await;
         }
         if !self.flags_suffice()
-            && self.plan.kind.is_none_or(Kind::is_oauth)
-            && self.stored_kind().is_some_and(Kind::is_oauth)
+            && self.plan.kind.is_none_or(|kind| kind.is_oauth() || kind == Kind::Enterprise)
+            && (self.desk.was_signed_in() || self.plan.oauth.enterprise.is_some())
         {
             let record = self.tokens.renew(None).await?;
-            return self.give_out(&record).await;
+            return match record.plan.enterprise.is_some() {
+                true => self.exchanged(record, refused).await,
+                false => self.give_out(&record).await,
+            };
         }
         let mut headers = HeaderMap::new();
         let mut bare = self.plan.key.clone();
@@ -265,11 +269,32 @@ impl Authorization {
         self.keep(Credential { headers, key: minted.key, origin, expiry, proof, replaced }).await
     }
 
+    /// What the ID token of a sign-in at the identity provider is good for.
+    async fn exchanged(
+        &self,
+        mut record: TokenRecord,
+        refused: Option<&Credential>,
+    ) -> Result<Arc<Credential>, AuthorizationError> {
+        let mut renewed = false;
+        loop {
+            let Some(recipe) = record.exchange() else { return Err(self.never_taught()) };
+            match self.machine.make(&recipe, true, refused).await {
+                // An ID token ends sooner than the sign-in.
+                Err(AuthorizationError::SignInNeeded { .. }) if !renewed => {
+                    record = self.tokens.renew(record.id_token.clone()).await?;
+                    renewed = true;
+                }
+                made => return self.give_made(made?, refused.is_some(), &recipe).await,
+            }
+        }
+    }
+
     /// The credential that these tokens make.
     async fn give_out(&self, record: &TokenRecord) -> Result<Arc<Credential>, AuthorizationError> {
         let mut headers = HeaderMap::new();
         let bearer = record.bearer().cloned();
         let proof_key = record.client.proof_key.clone().filter(|_| record.bound);
+        let proof_key = proof_key.map(|key| self.known_proof_key(key));
         let scheme = if proof_key.is_some() { "DPoP" } else { "Bearer" };
         let value = bearer.as_ref().and_then(|token| {
             HeaderValue::from_str(&Zeroizing::new(format!("{scheme} {}", token.expose()))).ok()
@@ -287,6 +312,13 @@ impl Authorization {
         let proof = proof_key.map(|key| Proof::new(key, url, self.tokens.now));
         let (key, origin) = (bearer, Origin::Token);
         self.keep(Credential { headers, key, origin, expiry, proof, replaced: None }).await
+    }
+
+    /// The same key with the nonces that the remote gave, if it is in use.
+    fn known_proof_key(&self, key: ProofKey) -> ProofKey {
+        let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = current.as_ref().and_then(|current| current.proof.as_ref()).map(Proof::key);
+        known.filter(|known| known.pkcs8() == key.pkcs8()).cloned().unwrap_or(key)
     }
 
     /// Adds what goes along with every kind.

@@ -1,6 +1,7 @@
 //! What a person wants of a sign-in with OAuth: taught once by `login`, or by flags of `run`,
 //! which win.
 
+use super::recipe::Grant;
 use crate::secret::Secret;
 use crate::vault::RecordKey;
 use serde::{Deserialize, Serialize};
@@ -35,6 +36,8 @@ pub struct OAuthPlan {
     pub registration: Option<Map<String, Value>>,
     /// Where the browser goes after success.
     pub success_url: Option<String>,
+    /// It is the identity provider that is signed in at: what its ID token is exchanged for.
+    pub enterprise: Option<Box<Grant>>,
 }
 
 impl OAuthPlan {
@@ -84,6 +87,7 @@ impl OAuthPlan {
             device: self.device.or(taught.device),
             registration: self.registration.or(taught.registration),
             success_url: self.success_url.or(taught.success_url),
+            enterprise: self.enterprise.or(taught.enterprise),
         }
     }
 }

@@ -20,6 +20,10 @@ impl Proof {
         Self { key, remote, now }
     }
 
+    pub(super) fn key(&self) -> &ProofKey {
+        &self.key
+    }
+
     /// A proof is good for one request.
     pub(super) fn put(
         &self,

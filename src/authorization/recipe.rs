@@ -157,6 +157,8 @@ impl Grant {
             "private_key_jwt"
         } else if self.client_secret.is_some() {
             "client_secret"
+        } else if matches!(self.flow, Flow::ClientCredentials) {
+            "tls_client_auth"
         } else {
             "none"
         }

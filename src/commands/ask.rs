@@ -16,6 +16,24 @@ pub(super) fn secret(prompt: &str) -> Result<Secret<String>, Failure> {
     read(prompt, |stdin, text| stdin.read_line(text))
 }
 
+/// Nobody reads what stdin still has: a secret of several lines would be cut.
+///
+/// # Errors
+/// A usage failure if there is something.
+pub(super) fn nothing_left() -> Result<(), Failure> {
+    let stdin = std::io::stdin();
+    if stdin.is_terminal() {
+        return Ok(());
+    }
+    let mut rest = Zeroizing::new(Vec::new());
+    let _ = stdin.lock().take(LONGEST).read_to_end(&mut rest);
+    if rest.iter().all(u8::is_ascii_whitespace) {
+        return Ok(());
+    }
+    let message = "standard input has more lines than secrets are missing, of one line each";
+    Err(Failure::new(Exit::Usage, message))
+}
+
 /// The same, but all of stdin: it may have several lines.
 ///
 /// # Errors

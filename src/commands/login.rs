@@ -26,7 +26,7 @@ pub(super) async fn login(args: &LoginArgs) -> Result<(), Failure> {
     let remote = config::remote(&args.remote)?;
     let asking = config::asking(&args.credential, &args.network, &redactor)?;
     let kind = kind(&asking.plan);
-    if kind.is_oauth() {
+    if kind.is_oauth() || asking.plan.oauth.enterprise.is_some() {
         return oauth::login(args, remote, asking, redactor).await;
     }
     let settings = config::vault(true, args.credential.secret_env.as_deref())?;

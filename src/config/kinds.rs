@@ -303,6 +303,9 @@ fn enterprise(given: Given<'_>) -> Result<Asked, Failure> {
     if args.idp_client_id.is_none() && !id_token.is_some() {
         return Ok(Asked::LacksFlag("--idp-client-id"));
     }
+    if args.idp_issuer.is_none() && !id_token.is_some() {
+        return Ok(Asked::LacksFlag("--idp-issuer"));
+    }
     let provider = IdentityProvider {
         issuer: args.idp_issuer.clone(),
         token_endpoint: args.idp_token_endpoint.clone(),
@@ -318,6 +321,34 @@ fn enterprise(given: Given<'_>) -> Result<Asked, Failure> {
         algorithm: None,
         key_id: None,
     })))
+}
+
+/// Without an ID token a person signs in at the identity provider, for one.
+pub(super) fn by_sign_in(asked: Asked) -> (Asked, OAuthPlan) {
+    let Asked::Whole(recipe) = asked else { return (asked, OAuthPlan::default()) };
+    let Recipe::Grant(Grant { flow: Flow::Enterprise(provider), target, .. }) = &*recipe else {
+        return (Asked::Whole(recipe), OAuthPlan::default());
+    };
+    if provider.id_token.is_some() {
+        return (Asked::Whole(recipe), OAuthPlan::default());
+    }
+    let mut plan = OAuthPlan {
+        client_id: provider.client_id.clone(),
+        client_secret: provider.client_secret.clone(),
+        issuer: provider.issuer.clone(),
+        token_endpoint: provider.token_endpoint.clone(),
+        scope: Some("openid".to_owned()),
+        no_resource: true,
+        use_id_token: true,
+        client_metadata_url: None,
+        resource: None,
+        enterprise: None,
+        ..target.clone()
+    };
+    if let Recipe::Grant(grant) = *recipe {
+        plan.enterprise = Some(Box::new(grant));
+    }
+    (Asked::Nothing, plan)
 }
 
 fn algorithm(name: &str) -> Result<Algorithm, Failure> {

@@ -74,6 +74,7 @@ pub(super) fn plan(
             .map(|text| object(text, "--static-oauth-client-metadata"))
             .transpose()?,
         success_url: args.auth_success_url.clone(),
+        enterprise: None,
     })
 }
 

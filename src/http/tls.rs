@@ -26,7 +26,7 @@ use webpki_root_certs::TLS_SERVER_ROOT_CERTS;
 pub struct Tls {
     /// PEM: the certificate with what leads to its authority, then its key, unencrypted.
     pub identity: Option<Secret<Vec<u8>>>,
-    /// The subject of the certificate and when it expires, as far as they are known.
+    /// What the certificate is called; its subject without that.
     pub shown: Option<String>,
     /// PEM file with further roots to trust.
     pub ca_cert: Option<PathBuf>,

@@ -88,6 +88,28 @@ pub async fn discover(
     found.unwrap_or_else(too_slow).inspect_err(|_| web.forget())
 }
 
+/// The metadata of an identity provider that the person named, to sign in at for somebody else.
+///
+/// # Errors
+/// [`DiscoveryError`].
+pub async fn identity_provider(
+    web: &Web,
+    issuer: &str,
+    options: &Options,
+) -> Result<Discovered, DiscoveryError> {
+    web.name(issuer);
+    let mut server = authorization_server(web, issuer, true).await?;
+    server.token_endpoint = options.token_endpoint.clone().or(server.token_endpoint);
+    Ok(Discovered {
+        resource: String::new(),
+        scopes_supported: None,
+        resource_name: None,
+        server,
+        from: Source::Metadata,
+        dpop_bound: false,
+    })
+}
+
 async fn find(
     web: &Web,
     remote: &Url,

@@ -1,9 +1,10 @@
 //! What a person wants to know of a certificate (RFC 5280 section 4.1).
 
 use super::block::{blocks, text};
+use super::read::{CONTEXT_0, Fields};
 use super::{PemError, mistaken, name};
-use der::asn1::{AnyRef, GeneralizedTime, UtcTime};
-use der::{Decode, Reader, SliceReader, Tag, Tagged};
+use der::asn1::{GeneralizedTime, UtcTime};
+use der::{Tag, Tagged};
 
 const DAMAGED: PemError = PemError::Damaged("certificate");
 
@@ -38,37 +39,22 @@ pub fn certificate(file: &[u8]) -> Result<Certificate, PemError> {
 
 /// `Certificate` with its `TBSCertificate`, as far as the subject.
 pub(super) fn from_der(der: &[u8]) -> Result<Certificate, PemError> {
-    let mut outer = SliceReader::new(der).map_err(|_| DAMAGED)?;
-    let read = outer.sequence(|certificate| {
-        let signed = certificate.sequence(|fields| {
-            // Version 1 does not say so.
-            if fields.peek_byte() == Some(0xa0) {
-                fields.tlv_bytes()?;
-            }
-            for _serial_algorithm_issuer in 0..3 {
-                fields.tlv_bytes()?;
-            }
-            let not_after = fields.sequence(|validity| {
-                validity.tlv_bytes()?;
-                AnyRef::decode(validity)
-            })?;
-            let not_after = match not_after.tag() {
-                Tag::UtcTime => not_after.decode_as::<UtcTime>()?.to_unix_duration(),
-                _ => not_after.decode_as::<GeneralizedTime>()?.to_unix_duration(),
-            };
-            let subject = name::read(fields)?;
-            skip_rest(fields)?;
-            Ok::<_, der::Error>(Certificate { subject, not_after: not_after.as_secs() })
-        })?;
-        skip_rest(certificate)?;
-        Ok::<_, der::Error>(signed)
-    });
-    read.map_err(|_| DAMAGED)
+    read(der).map_err(|_| DAMAGED)
 }
 
-fn skip_rest<'a>(fields: &mut SliceReader<'a>) -> der::Result<()> {
-    while !fields.is_finished() {
-        fields.tlv_bytes()?;
+fn read(der: &[u8]) -> der::Result<Certificate> {
+    let mut signed = Fields::of_sequence(der)?.sequence()?;
+    // Version 1 does not say so.
+    signed.tagged(CONTEXT_0)?;
+    for _serial_algorithm_issuer in 0..3 {
+        signed.any()?;
     }
-    Ok(())
+    let mut validity = signed.sequence()?;
+    validity.any()?;
+    let not_after = validity.any()?;
+    let not_after = match not_after.tag() {
+        Tag::UtcTime => not_after.decode_as::<UtcTime>()?.to_unix_duration(),
+        _ => not_after.decode_as::<GeneralizedTime>()?.to_unix_duration(),
+    };
+    Ok(Certificate { subject: name::read(&mut signed)?, not_after: not_after.as_secs() })
 }

@@ -1,14 +1,13 @@
 //! Encrypted PKCS#8 (RFC 5958 section 3) under a passphrase: PBES2 (RFC 8018 section 6.2)
 //! with PBKDF2 or scrypt (RFC 7914) and AES or, as older OpenSSL writes it, triple DES.
 
+use super::read::Fields;
+use super::write::INTEGER;
 use super::{PemError, mistaken};
 use crate::secret::Secret;
+use aes::cipher::{Array, BlockCipherDecrypt, KeyInit};
 use aes::{Aes128, Aes256};
-use cbc::Decryptor;
-use cbc::cipher::block_padding::Pkcs7;
-use cbc::cipher::{BlockModeDecrypt, KeyIvInit};
-use der::asn1::{AnyRef, ObjectIdentifier, OctetStringRef};
-use der::{Decode, Reader, SliceReader};
+use der::asn1::{AnyRef, ObjectIdentifier};
 use des::TdesEde3;
 use ring::pbkdf2;
 use std::num::NonZeroU32;
@@ -26,10 +25,10 @@ const AES_256_CBC: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.1
 const DES_EDE3_CBC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.3.7");
 
 /// Some seconds of a slow machine, and ten times what is recommended today.
-const ITERATIONS: u32 = 10_000_000;
+const ITERATIONS: u64 = 10_000_000;
 /// What scrypt may fill, in bytes; OpenSSL's keys take 16 MiB.
 const SCRYPT_MEMORY: u64 = 256 << 20;
-const SCRYPT_PARALLELISM: u32 = 16;
+const SCRYPT_PARALLELISM: u64 = 16;
 
 /// An encrypted private key, and how it is opened.
 pub(super) struct Encrypted<'a> {
@@ -58,16 +57,13 @@ struct Algorithm<'a> {
 }
 
 impl<'a> Algorithm<'a> {
-    fn read(from: &mut SliceReader<'a>) -> der::Result<Self> {
-        from.sequence(|algorithm| {
-            let oid = ObjectIdentifier::decode(algorithm)?;
-            Ok(Self { oid, parameters: Option::<AnyRef<'_>>::decode(algorithm)? })
-        })
+    fn read(from: &mut Fields<'a>) -> der::Result<Self> {
+        from.algorithm().map(|(oid, parameters)| Self { oid, parameters })
     }
 
-    fn parameters(&self) -> Result<SliceReader<'a>, PemError> {
+    fn parameters(&self) -> Result<Fields<'a>, PemError> {
         let parameters = self.parameters.ok_or(DAMAGED)?;
-        SliceReader::new(parameters.value()).map_err(damaged)
+        Fields::new(parameters.value()).map_err(damaged)
     }
 
     fn unknown(&self) -> PemError {
@@ -87,8 +83,8 @@ pub(super) fn is_outer_form(der: &[u8]) -> bool {
 }
 
 fn outer(der: &[u8]) -> der::Result<(Algorithm<'_>, &[u8])> {
-    let mut file = SliceReader::new(der)?;
-    file.sequence(|info| Ok((Algorithm::read(info)?, <&OctetStringRef>::decode(info)?.as_bytes())))
+    let mut info = Fields::of_sequence(der)?;
+    Ok((Algorithm::read(&mut info)?, info.octet_string()?))
 }
 
 impl<'a> Encrypted<'a> {
@@ -116,8 +112,7 @@ impl<'a> Encrypted<'a> {
             _ => return Err(cipher.unknown()),
         };
         let vector = cipher.parameters.ok_or(DAMAGED)?;
-        let vector = vector.decode_as::<&OctetStringRef>().map_err(damaged)?;
-        Ok(Self { derivation, cipher: kind, initialization_vector: vector.as_bytes(), data })
+        Ok(Self { derivation, cipher: kind, initialization_vector: vector.value(), data })
     }
 
     /// The PKCS#8 inside.
@@ -130,9 +125,9 @@ impl<'a> Encrypted<'a> {
     ) -> Result<Zeroizing<Vec<u8>>, PemError> {
         let key = self.key(passphrase.expose().as_bytes())?;
         let opened = match self.cipher {
-            Cipher::Aes128 => self.open::<Decryptor<Aes128>>(&key),
-            Cipher::Aes256 => self.open::<Decryptor<Aes256>>(&key),
-            Cipher::TripleDes => self.open::<Decryptor<TdesEde3>>(&key),
+            Cipher::Aes128 => self.open::<Aes128>(&key),
+            Cipher::Aes256 => self.open::<Aes256>(&key),
+            Cipher::TripleDes => self.open::<TdesEde3>(&key),
         };
         opened.ok_or(PemError::WrongPassphrase)
     }
@@ -155,10 +150,28 @@ impl<'a> Encrypted<'a> {
         Ok(key)
     }
 
-    fn open<D: KeyIvInit + BlockModeDecrypt>(&self, key: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    /// Cipher block chaining (RFC 8018 appendix B.2), block by block: what crate `cbc` would do
+    /// to many at once costs more of the executable than a key is worth.
+    fn open<C: KeyInit + BlockCipherDecrypt>(&self, key: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        let cipher = C::new_from_slice(key).ok()?;
+        let size = self.initialization_vector.len();
+        if size != C::block_size() || self.data.is_empty() || !self.data.len().is_multiple_of(size)
+        {
+            return None;
+        }
         let mut data = Zeroizing::new(self.data.to_vec());
-        let decryptor = D::new_from_slices(key, self.initialization_vector).ok()?;
-        let length = decryptor.decrypt_padded::<Pkcs7>(&mut data).ok()?.len();
+        let mut chained = self.initialization_vector;
+        for (block, encrypted) in data.chunks_mut(size).zip(self.data.chunks(size)) {
+            cipher.decrypt_block(<&mut Array<u8, C::BlockSize>>::try_from(&mut *block).ok()?);
+            block.iter_mut().zip(chained).for_each(|(byte, other)| *byte ^= other);
+            chained = encrypted;
+        }
+        // Each byte of the padding tells how many there are.
+        let padding = usize::from(*data.last()?);
+        let length = data.len().checked_sub(padding).filter(|_| (1..=size).contains(&padding))?;
+        if data[length..].iter().any(|byte| usize::from(*byte) != padding) {
+            return None;
+        }
         data.truncate(length);
         Some(data)
     }
@@ -167,9 +180,10 @@ impl<'a> Encrypted<'a> {
 /// `PBKDF2-params` (RFC 8018 appendix A.2).
 fn pbkdf2<'a>(derivation: &Algorithm<'a>) -> Result<Derivation<'a>, PemError> {
     let mut parameters = derivation.parameters()?;
-    let salt = <&OctetStringRef>::decode(&mut parameters).map_err(damaged)?.as_bytes();
-    let iterations = u32::decode(&mut parameters).map_err(damaged)?;
-    Option::<u32>::decode(&mut parameters).map_err(damaged)?;
+    let salt = parameters.octet_string().map_err(damaged)?;
+    let iterations = parameters.number().map_err(damaged)?;
+    // The length of the key follows from the cipher.
+    parameters.tagged(INTEGER).map_err(damaged)?;
     let hash = if parameters.is_finished() {
         pbkdf2::PBKDF2_HMAC_SHA1
     } else {
@@ -185,24 +199,24 @@ fn pbkdf2<'a>(derivation: &Algorithm<'a>) -> Result<Derivation<'a>, PemError> {
     if iterations > ITERATIONS {
         return Err(mistaken::encryption("with more iterations than keyferry waits for"));
     }
-    let iterations = NonZeroU32::new(iterations).ok_or(DAMAGED)?;
+    let iterations = u32::try_from(iterations).ok().and_then(NonZeroU32::new).ok_or(DAMAGED)?;
     Ok(Derivation::Pbkdf2 { salt, iterations, hash })
 }
 
 /// `scrypt-params` (RFC 7914 section 7.1).
 fn scrypt<'a>(derivation: &Algorithm<'a>) -> Result<Derivation<'a>, PemError> {
     let mut parameters = derivation.parameters()?;
-    let salt = <&OctetStringRef>::decode(&mut parameters).map_err(damaged)?.as_bytes();
-    let cost = u64::decode(&mut parameters).map_err(damaged)?;
-    let block_size = u32::decode(&mut parameters).map_err(damaged)?;
-    let parallelism = u32::decode(&mut parameters).map_err(damaged)?;
-    let memory = cost.saturating_mul(u64::from(block_size)).saturating_mul(128);
+    let salt = parameters.octet_string().map_err(damaged)?;
+    let cost = parameters.number().map_err(damaged)?;
+    let block_size = parameters.number().map_err(damaged)?;
+    let parallelism = parameters.number().map_err(damaged)?;
+    let memory = cost.saturating_mul(block_size).saturating_mul(128);
     if memory > SCRYPT_MEMORY || parallelism > SCRYPT_PARALLELISM {
         return Err(mistaken::encryption("with more work than keyferry does"));
     }
     if !cost.is_power_of_two() {
         return Err(DAMAGED);
     }
-    let parameters = scrypt::Params::new(cost.ilog2() as u8, block_size, parallelism);
+    let parameters = scrypt::Params::new(cost.ilog2() as u8, block_size as u32, parallelism as u32);
     Ok(Derivation::Scrypt { salt, parameters: parameters.map_err(|_| DAMAGED)? })
 }

@@ -2,8 +2,9 @@
 
 use super::PemError;
 use super::block::Block;
+use super::read::Fields;
+use super::write::SEQUENCE;
 use der::asn1::ObjectIdentifier;
-use der::{Decode, Reader, SliceReader};
 
 fn unsupported(text: impl Into<String>) -> PemError {
     PemError::Unsupported(text.into())
@@ -191,15 +192,10 @@ pub(super) fn binary(file: &[u8]) -> Option<PemError> {
 /// `PFX` (RFC 7292 section 4) begins with version 3 and a sequence. Also with lengths that
 /// are not told in advance, which DER forbids and Windows writes.
 fn is_pkcs12(file: &[u8]) -> bool {
-    let strict = SliceReader::new(file).and_then(|mut file| {
-        file.sequence(|pfx| {
-            let version = u8::decode(pfx)?;
-            let content = pfx.tlv_bytes()?;
-            while !pfx.is_finished() {
-                pfx.tlv_bytes()?;
-            }
-            Ok::<_, der::Error>(version == 3 && content.first() == Some(&0x30))
-        })
-    });
+    let strict = |file| {
+        let mut pfx = Fields::of_sequence(file)?;
+        Ok(pfx.number()? == 3 && pfx.tag() == Some(SEQUENCE))
+    };
+    let strict: der::Result<bool> = strict(file);
     strict.unwrap_or(false) || file.starts_with(&[0x30, 0x80, 2, 1, 3, 0x30])
 }

@@ -6,10 +6,12 @@
 mod block;
 mod certificate;
 mod chain;
+mod ec_key;
 mod encrypted;
 mod mistaken;
 mod name;
 mod private_key;
+mod read;
 #[cfg(test)]
 pub(crate) mod test_keys;
 #[cfg(test)]

@@ -1,37 +1,33 @@
 //! Names in certificates, as RFC 4514 writes them: the most particular part first.
 
+use super::read::Fields;
 use der::asn1::{AnyRef, ObjectIdentifier};
-use der::{Decode, Reader, SliceReader, Tag, Tagged};
+use der::{Tag, Tagged};
 use std::fmt::Write;
 
 /// Reads a `Name` (RFC 5280 section 4.1.2.4).
-pub(super) fn read<'a>(from: &mut SliceReader<'a>) -> der::Result<String> {
-    let mut parts = from.sequence(|name| {
-        let mut parts = Vec::new();
-        while !name.is_finished() {
-            parts.push(relative(AnyRef::decode(name)?)?);
-        }
-        Ok::<_, der::Error>(parts)
-    })?;
+pub(super) fn read(from: &mut Fields<'_>) -> der::Result<String> {
+    let mut name = from.sequence()?;
+    let mut parts = Vec::new();
+    while !name.is_finished() {
+        parts.push(relative(name.any()?)?);
+    }
     parts.reverse();
     Ok(parts.join(","))
 }
 
 /// `RelativeDistinguishedName`: a set of attributes, mostly of one.
 fn relative(set: AnyRef<'_>) -> der::Result<String> {
-    let mut set = SliceReader::new(set.value())?;
+    let mut set = Fields::new(set.value())?;
     let mut text = String::new();
     while !set.is_finished() {
-        let (kind, value) = set.sequence(|attribute| {
-            let kind = ObjectIdentifier::decode(attribute)?;
-            Ok::<_, der::Error>((kind, AnyRef::decode(attribute)?))
-        })?;
+        let mut attribute = set.sequence()?;
         if !text.is_empty() {
             text.push('+');
         }
-        text += &short_name(kind);
+        text += &short_name(attribute.oid()?);
         text.push('=');
-        escape(&characters(value), &mut text);
+        escape(&characters(attribute.any()?), &mut text);
     }
     Ok(text)
 }

@@ -2,22 +2,18 @@
 //! (RFC 5915), all made into the one PKCS#8 form that the TLS stack and `ring` read.
 
 use super::block::{Block, blocks, text};
+use super::ec_key::EcKey;
 use super::encrypted::Encrypted;
-use super::write::{
-    BIT_STRING, CONTEXT_1, INTEGER, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, pem, tlv,
-};
-use super::{PemError, certificate, encrypted, mistaken};
+use super::read::{CONTEXT_0, CONTEXT_1_PRIMITIVE, Fields, whole_bytes};
+use super::write::{INTEGER, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, pem, tlv};
+use super::{PemError, certificate, ec_key, encrypted, mistaken};
 use crate::secret::Secret;
-use der::asn1::{AnyRef, BitStringRef, ContextSpecific, ObjectIdentifier, OctetStringRef, UintRef};
-use der::{Decode, Reader, SliceReader, TagMode, TagNumber};
+use der::asn1::{AnyRef, ObjectIdentifier};
 use std::fmt;
-use zeroize::Zeroizing;
 
 const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 const RSA_PSS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.10");
 const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
-const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
-const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
 const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
 
 /// Fewer bits than these protect nothing any more (RFC 7518 section 3.3).
@@ -25,7 +21,7 @@ const RSA_BITS: usize = 2048;
 /// `ring` signs with no larger ones.
 const RSA_BITS_MOST: usize = 4096;
 
-const WHAT: &str = "private key";
+pub(super) const WHAT: &str = "private key";
 const ENCRYPTED: &str = "ENCRYPTED PRIVATE KEY";
 
 /// A private key, no longer encrypted.
@@ -150,8 +146,10 @@ fn from_der(der: &[u8], passphrase: Option<&Secret<String>>) -> Result<PrivateKe
     if Info::from_der(der).is_ok() {
         return PrivateKey::from_pkcs8_der(der);
     }
-    if let Ok(key) = rsa(der).or_else(|_| ec(der, None, None)) {
-        return Ok(key);
+    for read in [rsa(der), ec(der, None, None)] {
+        if !matches!(read, Err(PemError::Damaged(_))) {
+            return read;
+        }
     }
     Err(mistaken::binary(der).unwrap_or(match certificate::from_der(der) {
         Ok(_) => mistaken::only_certificate(),
@@ -177,46 +175,27 @@ struct Info<'a> {
 
 impl<'a> Info<'a> {
     fn from_der(der: &'a [u8]) -> der::Result<Self> {
-        let mut outer = SliceReader::new(der)?;
-        outer.sequence(|info| {
-            u8::decode(info)?;
-            let (algorithm, parameters) = info.sequence(|algorithm| {
-                let oid = ObjectIdentifier::decode(algorithm)?;
-                let parameters = Option::<AnyRef<'_>>::decode(algorithm)?;
-                Ok::<_, der::Error>((oid, parameters))
-            })?;
-            let key = <&OctetStringRef>::decode(info)?.as_bytes();
-            let mut public_key = None;
-            while !info.is_finished() {
-                // Attributes mean nothing here.
-                let field = info.tlv_bytes()?;
-                public_key = public_key.or_else(|| implicit_public_key(field));
-            }
-            Ok(Self { algorithm, parameters, key, public_key })
-        })
+        let mut info = Fields::of_sequence(der)?;
+        info.number()?;
+        let (algorithm, parameters) = info.algorithm()?;
+        let key = info.octet_string()?;
+        // Attributes mean nothing here.
+        info.tagged(CONTEXT_0)?;
+        let public_key = info.tagged(CONTEXT_1_PRIMITIVE)?.map(whole_bytes);
+        Ok(Self { algorithm, parameters, key, public_key })
     }
 }
 
-fn implicit_public_key(field: &[u8]) -> Option<&[u8]> {
-    let mut field = SliceReader::new(field).ok()?;
-    let key = ContextSpecific::<BitStringRef<'_>>::decode_implicit(&mut field, TagNumber(1));
-    Some(key.ok()??.value.raw_bytes())
-}
-
 fn rsa(pkcs1: &[u8]) -> Result<PrivateKey, PemError> {
-    let modulus = |key: &mut SliceReader<'_>| {
-        key.sequence(|key| {
-            u8::decode(key)?;
-            let bytes = UintRef::decode(key)?.as_bytes();
-            while !key.is_finished() {
-                key.tlv_bytes()?;
-            }
-            let spare = bytes.first().map_or(0, |byte| byte.leading_zeros() as usize);
-            Ok::<_, der::Error>(bytes.len() * 8 - spare)
-        })
+    let modulus = |pkcs1| {
+        let mut key = Fields::of_sequence(pkcs1)?;
+        key.number()?;
+        key.integer()
     };
-    let bits = SliceReader::new(pkcs1).and_then(|mut key| modulus(&mut key));
-    let bits = bits.map_err(|_| PemError::Damaged(WHAT))?;
+    let modulus: der::Result<&[u8]> = modulus(pkcs1);
+    let modulus = modulus.map_err(|_| PemError::Damaged(WHAT))?;
+    let spare = modulus.first().map_or(0, |byte| byte.leading_zeros() as usize);
+    let bits = modulus.len() * 8 - spare;
     if !(RSA_BITS..=RSA_BITS_MOST).contains(&bits) {
         return Err(mistaken::rsa_size(bits));
     }
@@ -226,61 +205,20 @@ fn rsa(pkcs1: &[u8]) -> Result<PrivateKey, PemError> {
 
 fn ed25519(key: &[u8]) -> Result<PrivateKey, PemError> {
     // RFC 8410 section 7: an OCTET STRING in the OCTET STRING.
-    let seed = <&OctetStringRef>::from_der(key).map_err(|_| PemError::Damaged(WHAT))?;
-    if seed.as_bytes().len() != 32 {
+    let seed = Fields::new(key).and_then(|mut key| key.octet_string());
+    if seed.map_err(|_| PemError::Damaged(WHAT))?.len() != 32 {
         return Err(PemError::Damaged(WHAT));
     }
     Ok(pkcs8(KeyKind::Ed25519, ED25519, &[], key))
 }
 
-/// `ECPrivateKey` (RFC 5915 section 3); curve and public key may also stand around it.
 fn ec(
     key: &[u8],
     outer_curve: Option<AnyRef<'_>>,
     outer_public: Option<&[u8]>,
 ) -> Result<PrivateKey, PemError> {
-    let read = |key: &mut SliceReader<'_>| {
-        key.sequence(|key| {
-            u8::decode(key)?;
-            let scalar = Zeroizing::new(<&OctetStringRef>::decode(key)?.as_bytes().to_vec());
-            let curve = ContextSpecific::<AnyRef<'_>>::decode_explicit(key, TagNumber(0))?;
-            let curve = curve
-                .map(|field| field.value)
-                .or(outer_curve)
-                .map(|curve| curve.decode_as::<ObjectIdentifier>());
-            let public =
-                key.context_specific::<BitStringRef<'_>>(TagNumber(1), TagMode::Explicit)?;
-            let public = public.map(|bits| bits.raw_bytes().to_vec());
-            Ok::<_, der::Error>((scalar, curve, public))
-        })
-    };
-    let parts = SliceReader::new(key).and_then(|mut key| read(&mut key));
-    let (scalar, curve, public) = parts.map_err(|_| PemError::Damaged(WHAT))?;
-    let (kind, oid, size) = match curve {
-        Some(Ok(P256)) => (KeyKind::P256, P256, 32),
-        Some(Ok(P384)) => (KeyKind::P384, P384, 48),
-        Some(Ok(other)) => return Err(mistaken::other_curve(other)),
-        Some(Err(_)) => return Err(mistaken::incomplete_ec("its curve is spelled out, not named")),
-        None => return Err(mistaken::incomplete_ec("it does not name its curve")),
-    };
-    let public = public.or_else(|| outer_public.map(<[u8]>::to_vec));
-    let public = match public.as_deref() {
-        Some(point @ [4, ..]) if point.len() == 1 + 2 * size => point,
-        Some([2 | 3, ..]) => {
-            return Err(mistaken::incomplete_ec("the public key in it is compressed"));
-        }
-        Some(_) => return Err(PemError::Damaged(WHAT)),
-        None => {
-            return Err(mistaken::incomplete_ec("the public key that belongs to it is missing"));
-        }
-    };
-    // Some programs leave out leading zeros, others have one too many.
-    let significant = &scalar[scalar.iter().take_while(|byte| **byte == 0).count()..];
-    let missing = size.checked_sub(significant.len()).ok_or(PemError::Damaged(WHAT))?;
-    let scalar = tlv(OCTET_STRING, &[&[0; 48][..missing], significant]);
-    let public = tlv(CONTEXT_1, &[&tlv(BIT_STRING, &[&[0], public])]);
-    let key = tlv(SEQUENCE, &[&[INTEGER, 1, 1], &scalar, &public]);
-    Ok(pkcs8(kind, EC, &tlv(OBJECT_IDENTIFIER, &[oid.as_bytes()]), &key))
+    let EcKey { kind, curve, key } = ec_key::read(key, outer_curve, outer_public)?;
+    Ok(pkcs8(kind, EC, &tlv(OBJECT_IDENTIFIER, &[curve.as_bytes()]), &key))
 }
 
 fn pkcs8(kind: KeyKind, algorithm: ObjectIdentifier, parameters: &[u8], key: &[u8]) -> PrivateKey {

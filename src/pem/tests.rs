@@ -44,6 +44,8 @@ fn every_usual_form_of_a_key_is_read() {
     }
     let pkcs1 = read(&bytes(RSA)).unwrap();
     assert_eq!(der(&pkcs1), der(&read(RSA.as_bytes()).unwrap()));
+    let error = read(&bytes(RSA_1024)).unwrap_err().to_string();
+    assert!(error.contains("1024 bits"), "{error}");
 }
 
 #[test]
@@ -161,6 +163,39 @@ fn incomplete_ec_keys_are_refused_with_the_command_that_completes_them() {
         let error = read(file.as_bytes()).unwrap_err().to_string();
         assert!(error.contains(why) && error.contains("openssl ec -in FILE"), "{error}");
     }
+}
+
+#[test]
+fn what_other_programs_leave_out_of_ec_keys_does_not_matter() {
+    let [scalar, point] = [&[7; 31][..], &[&[4][..], &[9; 64]].concat()];
+    let bits = tlv(write::BIT_STRING, &[&[0], point]);
+    let curve = tlv(write::OBJECT_IDENTIFIER, &[&[0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7]]);
+    let sec1 = |scalar: &[u8], rest: &[u8]| {
+        tlv(SEQUENCE, &[&[INTEGER, 1, 1], &tlv(OCTET_STRING, &[scalar]), rest])
+    };
+    let inside = tlv(read::CONTEXT_1, &[&bits]);
+    let named = tlv(0xa0, &[&curve]);
+    let padded = [&[0; 2], scalar].concat();
+    let usual = read(&sec1(&padded[1..], &[&named[..], &inside].concat())).unwrap();
+    for scalar in [scalar, &padded] {
+        assert_eq!(
+            der(&read(&sec1(scalar, &[&named[..], &inside].concat())).unwrap()),
+            der(&usual)
+        );
+    }
+    // The public key around it (RFC 5958), behind an attribute.
+    let id = tlv(write::OBJECT_IDENTIFIER, &[&[0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1]]);
+    let algorithm = tlv(SEQUENCE, &[&id, &curve]);
+    let key = tlv(OCTET_STRING, &[&sec1(scalar, &[])]);
+    let public = tlv(0x81, &[&[0], point]);
+    let pkcs8 = tlv(SEQUENCE, &[&[INTEGER, 1, 1], &algorithm, &key, &[0xa0, 0], &public]);
+    assert_eq!(der(&read(&pkcs8).unwrap()), der(&usual));
+    let error = read(&sec1(scalar, &inside)).unwrap_err().to_string();
+    assert!(error.contains("does not name its curve"), "{error}");
+    assert!(matches!(
+        read(&sec1(&[7; 33], &[&named[..], &inside].concat())),
+        Err(PemError::NoPrivateKey)
+    ));
 }
 
 #[test]

@@ -9,8 +9,6 @@ pub(super) const BIT_STRING: u8 = 0x03;
 pub(super) const OCTET_STRING: u8 = 0x04;
 pub(super) const OBJECT_IDENTIFIER: u8 = 0x06;
 pub(super) const SEQUENCE: u8 = 0x30;
-/// `[1]`, explicit.
-pub(super) const CONTEXT_1: u8 = 0xa1;
 
 /// Tag, length and the `parts` as value (X.690 section 8.1).
 pub(super) fn tlv(tag: u8, parts: &[&[u8]]) -> Zeroizing<Vec<u8>> {

@@ -7,6 +7,7 @@ use crate::support::mcp_server::Server;
 use crate::support::tls::{Authority, Door, Opened};
 use rustls::version::{TLS12, TLS13};
 use serde_json::Value;
+use std::sync::Arc;
 
 /// The command that a person is given, for this URL.
 fn login(url: &str) -> String {
@@ -109,4 +110,60 @@ fn a_server_whose_certificate_is_no_good_is_described_in_words() {
         assert!(text(&error, "/data/hint").contains(hint), "{error}");
     }
     assert!(server.requests().is_empty());
+}
+
+#[test]
+fn a_client_certificate_from_flags_or_from_a_login_is_shown_to_the_server() {
+    let authority = Authority::new("An authority");
+    let server = Legacy::new().start();
+    for version in [&TLS12, &TLS13] {
+        let door = Door::new(&authority.sign("server")).for_clients_of(&authority.pem);
+        let door = door.speaking(version).open(&server);
+        let (home, ca) = home(&authority);
+        let (certificate, key) = client_files(&home, &authority.sign("alice"));
+        let flags = ["--ca-cert", &ca, "--client-cert", &certificate, "--client-key", &key];
+        let home = Arc::new(home);
+        serves(Launch::new(home.clone(), &door.url()).args(&flags));
+        let url = door.url();
+        home.run(&[&["login", &url, "--with", "none"], &flags[..]].concat(), "").expect(0);
+        serves(Launch::new(home.clone(), &url));
+        assert!(door.always_saw("alice"));
+    }
+}
+
+#[test]
+fn a_client_certificate_that_the_server_does_not_accept_is_named_with_the_reason() {
+    let authority = Authority::new("An authority");
+    let server = Legacy::new().start();
+    for (identity, reason) in [
+        (Authority::new("A stranger").sign("alice"), "authority"),
+        (authority.sign_expired("alice"), "expired"),
+    ] {
+        for version in [&TLS12, &TLS13] {
+            let door = Door::new(&authority.sign("server")).for_clients_of(&authority.pem);
+            let url = door.speaking(version).open(&server).url();
+            let (home, ca) = home(&authority);
+            let (certificate, key) = client_files(&home, &identity);
+            let flags = ["--ca-cert", &ca, "--client-cert", &certificate, "--client-key", &key];
+            let error = first_error(home.launch(&url).args(&flags), -31001);
+            let message = text(&error, "/message");
+            assert!(message.contains(&url) && message.contains("alice"), "{error}");
+            assert!(message.contains(reason), "{error}");
+            assert!(text(&error, "/data/hint").contains("--client-cert PEM"), "{error}");
+        }
+    }
+    assert!(server.requests().is_empty());
+}
+
+/// The certificate alone, and the key alone.
+fn client_files(home: &Home, identity: &str) -> (String, String) {
+    let at = identity.find("-----BEGIN PRIVATE KEY").unwrap();
+    (home.file("client.pem", &identity[..at]), home.file("client.key", &identity[at..]))
+}
+
+#[track_caller]
+fn serves(launch: Launch) {
+    let mut bridge = launch.start().ready();
+    bridge.call("1");
+    bridge.result("1");
 }

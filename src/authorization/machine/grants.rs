@@ -28,6 +28,8 @@ pub(super) struct Place {
     pub(super) resource: Option<String>,
     /// `token_endpoint_auth_methods_supported`.
     pub(super) methods: Option<Vec<String>>,
+    /// For clients that show a certificate (RFC 8705 section 5).
+    pub(super) alias: Option<String>,
     /// Tokens are bound to a key (RFC 9449).
     pub(super) dpop: bool,
 }
@@ -38,9 +40,14 @@ impl Machine {
         recipe: &Recipe,
         grant: &Grant,
     ) -> Result<(Minted, Option<ProofKey>), AuthorizationError> {
-        let place = self.place(recipe, &grant.target).await?;
+        let mut place = self.place(recipe, &grant.target).await?;
         let now = self.now();
         let client = self.client(recipe, grant, &place)?;
+        if let Some(alias) =
+            place.alias.take().filter(|_| client.method == AuthMethod::TlsClientAuth)
+        {
+            place.endpoint = alias;
+        }
         let asking = client.at(&place.issuer, self.tokens.now);
         let web = &self.tokens.web;
         let (scope, resource) = (grant.target.scope.as_deref(), place.resource.as_deref());
@@ -96,6 +103,7 @@ impl Machine {
                 issuer: target.issuer.clone().unwrap_or_default(),
                 resource: resource.clone(),
                 methods: None,
+                alias: None,
                 dpop: false,
             },
             _ => self.discovered(recipe, target).await?,
@@ -114,7 +122,9 @@ impl Machine {
             found.map_err(|error| self.undiscovered(recipe, &error))?;
         let dpop = dpop_bound || server.offers_dpop();
         let given = target.resource.clone().or(Some(resource));
+        let alias = server.token_endpoint_for(AuthMethod::TlsClientAuth).map(str::to_owned);
         Ok(Place {
+            alias: alias.filter(|_| target.token_endpoint.is_none()),
             endpoint: server.token_endpoint.unwrap_or_default(),
             issuer: server.issuer,
             resource: given.filter(|_| !target.no_resource),
@@ -131,7 +141,14 @@ impl Machine {
     ) -> Result<Client, AuthorizationError> {
         let id = grant.target.client_id.clone().unwrap_or_default();
         let methods = place.methods.as_deref();
-        let mut client = Client::preregistered(id, grant.client_secret.clone(), methods);
+        let by_certificate = matches!(grant.flow, Flow::ClientCredentials)
+            && grant.client_secret.is_none()
+            && grant.key.is_none();
+        let mut client = if by_certificate {
+            Client::tls_client_auth(id)
+        } else {
+            Client::preregistered(id, grant.client_secret.clone(), methods)
+        };
         if let Some(file) = &grant.key {
             let failed = |why: String| self.failed(recipe, &why);
             let key = file.private_key().map_err(|error| failed(error.to_string()))?;

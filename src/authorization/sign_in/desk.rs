@@ -1,7 +1,7 @@
 //! Where sign-ins begin: one at a time for a remote, in this process and among all.
 
 use super::{Cause, Link, Need, Progress, SignIn, SignInSettings};
-use crate::authorization::tokens::Tokens;
+use crate::authorization::tokens::{Tokens, is_sign_in};
 use crate::authorization::{AuthorizationError, Credential};
 use crate::oauth::Challenge;
 use crate::oauth::browser::Where;
@@ -57,9 +57,9 @@ impl Desk {
         Self { tokens, settings, current, state: Mutex::default() }
     }
 
-    pub(super) fn was_signed_in(&self) -> bool {
+    pub(in crate::authorization) fn was_signed_in(&self) -> bool {
         let header = self.tokens.vault.header(&self.tokens.remote.record()).ok().flatten();
-        header.is_some_and(|header| matches!(header.kind.as_str(), "oauth" | "device"))
+        header.is_some_and(|header| is_sign_in(&header))
     }
 
     pub(super) fn has_browser(&self) -> bool {

@@ -6,7 +6,7 @@ use crate::authorization::tokens::TokenRecord;
 use crate::authorization::{Along, AuthorizationError, OAuthPlan};
 use crate::oauth::Challenge;
 use crate::oauth::client::ClientOrigin;
-use crate::oauth::discovery::{Discovered, DiscoveryError, Options, discover};
+use crate::oauth::discovery::{Discovered, DiscoveryError, Options, discover, identity_provider};
 use crate::secret::Secret;
 use reqwest::Method;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
@@ -47,7 +47,11 @@ impl Desk {
         let options =
             Options { issuer: plan.issuer.clone(), token_endpoint: plan.token_endpoint.clone() };
         let remote = self.tokens.remote.url();
-        let found = discover(&self.settings.web, remote, challenge, &options).await?;
+        let web = &self.settings.web;
+        let found = match (&plan.enterprise, &plan.issuer) {
+            (Some(_), Some(issuer)) => identity_provider(web, issuer, &options).await?,
+            _ => discover(web, remote, challenge, &options).await?,
+        };
         tracing::debug!(issuer = %self.tokens.redactor.clean(&found.server.issuer), from = ?found.from, "found the authorization server");
         self.remember_found(challenge, &found);
         Ok(found)

@@ -92,8 +92,13 @@ impl Desk {
         kept.inspect_err(|error| self.tokens.hold(record, error))
     }
 
-    fn record(&self, errand: Errand, client: Client, set: TokenSet) -> TokenRecord {
+    fn record(&self, errand: Errand, mut client: Client, set: TokenSet) -> TokenRecord {
         let now = (self.settings.now)();
+        let bound = set.token_type == "DPoP";
+        if !bound {
+            // It was proved in vain.
+            client.proof_key = None;
+        }
         let server = errand.found.server;
         TokenRecord {
             issuer: server.issuer,
@@ -118,7 +123,7 @@ impl Desk {
             refused: false,
             plan_secret: None,
             plan: errand.kept_plan,
-            bound: set.token_type == "DPoP",
+            bound,
             along: errand.along,
         }
     }

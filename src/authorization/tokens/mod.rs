@@ -9,7 +9,7 @@ mod refresh;
 mod refused;
 
 pub(super) use expiry::Expiry;
-pub(super) use record::{Endpoints, TokenRecord};
+pub(super) use record::{Endpoints, TokenRecord, is_sign_in};
 
 use super::{AuthorizationError, Need, OAuthPlan, Remote};
 use crate::oauth::Web;
@@ -103,7 +103,7 @@ impl Tokens {
         let Some(found) = self.vault.read(&self.remote.record(), self.deadline).await? else {
             return Ok(None);
         };
-        if !matches!(found.header.kind.as_str(), "oauth" | "device") {
+        if !is_sign_in(&found.header) {
             return Ok(None);
         }
         let record =

@@ -2,7 +2,7 @@
 
 use super::expiry::Expiry;
 use crate::authorization::record::KindError;
-use crate::authorization::{Along, Kind, OAuthPlan, Remote, record_header};
+use crate::authorization::{Along, Flow, Grant, Kind, OAuthPlan, Recipe, Remote, record_header};
 use crate::oauth::Client;
 use crate::oauth::client::AuthMethod;
 use crate::secret::Secret;
@@ -10,6 +10,14 @@ use crate::vault::{Header, Record};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+
+/// The detail of a clear header that tells a sign-in of a kind that needs none otherwise.
+const SIGN_IN: &str = "sign_in";
+
+/// Whether a record with this clear header is of a sign-in.
+pub(in crate::authorization) fn is_sign_in(header: &Header) -> bool {
+    matches!(header.kind.as_str(), "oauth" | "device") || header.details.contains_key(SIGN_IN)
+}
 
 /// The tokens of one account at one remote, with all that renewing them takes.
 #[derive(Clone, Serialize, Deserialize)]
@@ -84,7 +92,11 @@ impl TokenRecord {
 
     /// What `list` shows.
     pub(super) fn header(&self, remote: &Remote, now: u64) -> Header {
-        let kind = if self.plan.device == Some(true) { Kind::Device } else { Kind::OAuth };
+        let kind = match &self.plan {
+            OAuthPlan { enterprise: Some(_), .. } => Kind::Enterprise,
+            OAuthPlan { device: Some(true), .. } => Kind::Device,
+            _ => Kind::OAuth,
+        };
         let mut details = BTreeMap::from([
             ("issuer".to_owned(), json!(self.issuer)),
             ("client_id".to_owned(), json!(self.client.id)),
@@ -98,6 +110,11 @@ impl TokenRecord {
         add("identity", self.identity.clone().map(Value::from));
         add("sign_in_needed", self.refused.then_some(Value::from(true)));
         add("dpop", self.bound.then_some(Value::from(true)));
+        if let Some(grant) = &self.plan.enterprise {
+            let own = Recipe::Grant(Grant::clone(grant)).details();
+            details.extend(own.into_iter().filter(|(name, _)| name != "issuer"));
+            details.insert(SIGN_IN.to_owned(), json!(true));
+        }
         details.extend(self.along.details());
         record_header(kind, remote, details, now)
     }
@@ -106,6 +123,15 @@ impl TokenRecord {
     fn scopes(&self) -> Vec<&str> {
         let scopes = self.granted.as_deref().or(self.requested.as_deref());
         scopes.unwrap_or_default().split_ascii_whitespace().collect()
+    }
+
+    /// What an identity of the company is exchanged with.
+    pub(in crate::authorization) fn exchange(&self) -> Option<Recipe> {
+        let mut grant = Grant::clone(self.plan.enterprise.as_ref()?);
+        if let Flow::Enterprise(provider) = &mut grant.flow {
+            provider.id_token.given = self.id_token.clone();
+        }
+        Some(Recipe::Grant(grant))
     }
 
     /// What goes into the `Authorization` header.

@@ -72,7 +72,7 @@ async fn is_signed_in(
     authorization: &Authorization,
 ) -> Result<bool, Failure> {
     match authorization.credential().await {
-        Ok(credential) if credential.origin == Origin::Token => {}
+        Ok(credential) if matches!(credential.origin, Origin::Token | Origin::Made) => {}
         Ok(_) => return Ok(false),
         Err(AuthorizationError::Person(_)) => return Ok(false),
         Err(error) => return Err(error.into()),

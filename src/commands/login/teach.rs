@@ -23,6 +23,8 @@ pub(super) fn taught(
     redactor: &Redactor,
 ) -> Result<Taught, Failure> {
     let mut taught = Taught { kind: Some(kind), along, ..Taught::default() };
+    let lacks_key = kind == Kind::ApiKey && plan.key.is_none();
+    let asked = lacks_key || matches!(plan.asked, Asked::LacksSecret { .. });
     match plan.asked {
         Asked::LacksFlag(flag) => {
             return Err(Failure::new(Exit::Usage, format!("--with {kind} needs {flag}")));
@@ -51,6 +53,9 @@ pub(super) fn taught(
         ready_key(file, import, redactor)?;
     }
     ready(&mut taught.along, import, redactor)?;
+    if asked {
+        ask::nothing_left()?;
+    }
     Ok(taught)
 }
 

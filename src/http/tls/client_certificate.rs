@@ -2,6 +2,7 @@
 
 use super::{Tls, TlsRefusal};
 use crate::http::ClientError;
+use crate::pem;
 use rustls::client::ResolvesClientCert;
 use rustls::crypto::ring::sign::any_supported_type;
 use rustls::pki_types::pem::PemObject;
@@ -27,17 +28,21 @@ impl ClientCertificate {
     /// # Errors
     /// `Identity` if certificate and key are no pair that can be used.
     pub(super) fn read(tls: &Tls) -> Result<Self, ClientError> {
-        let unusable = |why: &str| ClientError::Identity {
-            what: tls.shown.as_ref().map_or("the client certificate".into(), |shown| {
-                format!("the client certificate {shown}")
-            }),
-            why: why.into(),
+        let subject = || {
+            let certificate = pem::certificate(tls.identity.as_ref()?.expose()).ok()?;
+            Some(certificate.subject).filter(|subject| !subject.is_empty())
+        };
+        let shown = tls.shown.clone().or_else(subject);
+        let unusable = |why: &str| {
+            let named = shown.as_ref().map(|shown| format!(" {shown}")).unwrap_or_default();
+            let what = format!("the client certificate{named}");
+            ClientError::Identity { what, why: why.into() }
         };
         let key = match &tls.identity {
             None => None,
             Some(pem) => Some(Arc::new(pair(pem.expose()).map_err(unusable)?)),
         };
-        Ok(Self { key, shown: tls.shown.clone(), asked: AtomicBool::new(false) })
+        Ok(Self { key, shown, asked: AtomicBool::new(false) })
     }
 
     /// There is one.
@@ -50,7 +55,7 @@ impl ClientCertificate {
         self.asked.load(Ordering::Relaxed)
     }
 
-    /// A server does not go on without one that it accepts.
+    /// What to say of a server that does not go on without one that it accepts.
     pub(super) fn refused(&self, why: &'static str) -> TlsRefusal {
         match self.key {
             None => TlsRefusal::CertificateRequired,
@@ -70,10 +75,12 @@ fn pair(pem: &[u8]) -> Result<CertifiedKey, &'static str> {
     if certificates.is_empty() {
         return Err("there is no certificate in it");
     }
-    let mut key =
-        PrivateKeyDer::from_pem_slice(pem).map_err(|_| "there is no private key for it")?;
-    let signer = any_supported_type(&key);
-    key.zeroize();
+    let keys = PrivateKeyDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>();
+    let mut keys = keys.map_err(|_| "its private key is no PEM")?;
+    // The file of the certificate may hold another one before it.
+    let signer = keys.last().map(any_supported_type);
+    keys.zeroize();
+    let signer = signer.ok_or("there is no private key for it")?;
     let signer = signer.map_err(
         |_| "the private key is of no kind that TLS uses here (RSA, P-256, P-384, Ed25519)",
     )?;

@@ -1,18 +1,20 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import { Readable } from 'node:stream';
 
-/** An HTTP server on a free port of 127.0.0.1. */
-export async function listen(handler) {
-  const server = createServer((request, response) => {
+/** An HTTP server on a free port of 127.0.0.1; HTTPS with `tls`, the options of node:tls. */
+export async function listen(handler, tls) {
+  const answer = (request, response) => {
     handler(request, response).catch((error) => {
       console.error(error);
       response.destroy();
     });
-  });
+  };
+  const server = tls ? createTlsServer(tls, answer) : createServer(answer);
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
-  const origin = `http://127.0.0.1:${server.address().port}`;
+  const origin = `http${tls ? 's' : ''}://127.0.0.1:${server.address().port}`;
   return {
     origin,
     url: `${origin}/mcp`,
@@ -24,8 +26,8 @@ export async function listen(handler) {
   };
 }
 
-/** The same for a handler that takes a Request and gives a Response. */
-export const listenFetch = (handler) =>
+/** The same for a handler that takes a Request (and the socket it came by) and gives a Response. */
+export const listenFetch = (handler, tls) =>
   listen(async (request, response) => {
     const body = ['GET', 'HEAD'].includes(request.method) ? {} : { body: Readable.toWeb(request), duplex: 'half' };
     const aborted = new AbortController();
@@ -37,6 +39,7 @@ export const listenFetch = (handler) =>
         signal: aborted.signal,
         ...body,
       }),
+      request.socket,
     );
     const headers = Object.fromEntries(answer.headers);
     const cookies = answer.headers.getSetCookie();
@@ -46,7 +49,7 @@ export const listenFetch = (handler) =>
     const stream = Readable.fromWeb(answer.body);
     stream.on('error', () => response.destroy()); // the client has gone
     stream.pipe(response);
-  });
+  }, tls);
 
 export const json = (value, status = 200, headers = {}) => Response.json(value, { status, headers });
 

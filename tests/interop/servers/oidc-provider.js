@@ -1,11 +1,14 @@
 // oidc-provider as the authorization server of an MCP server on another port (SDK v1): opaque tokens
 // that the MCP server introspects, resource indicators, rotating refresh tokens (an old one shown
-// again revokes the whole grant), device grant, and registration on or off.
+// again revokes the whole grant), device grant, client credentials, and registration on or off.
+import { createRemoteJWKSet, jwtVerify } from 'jose';
 import { Seen } from '../support/waiting.js';
 import { json, listen, listenFetch } from './http.js';
 import { membersV1 } from './members.js';
 
 const INTROSPECTOR = { client_id: 'the-mcp-server', client_secret: 'of-the-mcp-server' };
+/** A client without a secret; by hand, since its server publishes nothing. */
+export const PUBLIC = { client_id: 'known-and-public' };
 export const KNOWN = { client_id: 'known-beforehand', client_secret: 'secret-known-beforehand' };
 const DEVICE = 'urn:ietf:params:oauth:grant-type:device_code';
 
@@ -22,8 +25,20 @@ function quietly(make) {
 
 const { Provider } = await quietly(() => import('oidc-provider'));
 
-/** `tokenSeconds`: how long an access token lives. */
-export async function startOidc({ registration = true, tokenSeconds = 3600 } = {}) {
+const native = {
+  application_type: 'native',
+  redirect_uris: ['http://localhost/oauth/callback', 'http://127.0.0.1/oauth/callback'],
+  grant_types: ['authorization_code', 'refresh_token', DEVICE],
+};
+/** The metadata of a client that signs in for itself. */
+const machine = (metadata) => ({ ...metadata, redirect_uris: [], response_types: [], grant_types: ['client_credentials'] });
+
+/**
+ * `tokenSeconds`: how long an access token lives; `format`: an `opaque` one is introspected, a `jwt`
+ * verified. `machines`: clients that sign in for themselves. `bare`: the MCP server has no metadata and
+ * explains nothing: 401 without a token, 403 with a wrong or an expired one.
+ */
+export async function startOidc({ registration = true, tokenSeconds = 3600, format = 'opaque', machines = [], bare = false } = {}) {
   const requests = new Seen(); // at the authorization server: { method, path, status }
   const calls = new Seen(); // at the MCP server: { method, status, token, rpc }
   let provider;
@@ -37,7 +52,7 @@ export async function startOidc({ registration = true, tokenSeconds = 3600 } = {
   const members = membersV1();
   const resource = await listenFetch(async (request) => {
     const { pathname } = new URL(request.url);
-    if (pathname === '/.well-known/oauth-protected-resource/mcp') {
+    if (pathname === '/.well-known/oauth-protected-resource/mcp' && !bare) {
       return json({ resource: resource.url, authorization_servers: [authority.origin], scopes_supported: ['mcp:read', 'mcp:write'] });
     }
     if (pathname !== '/mcp') return json({ error: 'nothing here' }, 404);
@@ -46,11 +61,13 @@ export async function startOidc({ registration = true, tokenSeconds = 3600 } = {
     const { method } = request;
     const metadata = `resource_metadata="${resource.origin}/.well-known/oauth-protected-resource/mcp"`;
     const refuse = (status, challenge) => {
+      if (bare) status = token ? 403 : 401;
       calls.push({ method, status, token });
+      if (bare) return new Response(null, { status });
       return json({ error: 'unauthorized' }, status, { 'www-authenticate': `Bearer ${challenge}, ${metadata}` });
     };
     if (!token) return refuse(401, 'scope="mcp:read"');
-    const known = await introspect(token);
+    const known = await (format === 'jwt' ? verify : introspect)(token);
     if (!known.active || ![known.aud].flat().includes(resource.url)) return refuse(401, 'error="invalid_token", scope="mcp:read"');
 
     const scopes = (known.scope ?? '').split(' ').filter(Boolean);
@@ -58,7 +75,7 @@ export async function startOidc({ registration = true, tokenSeconds = 3600 } = {
     const needed = body?.params?.name === 'write' ? 'mcp:write' : 'mcp:read';
     if (!scopes.includes(needed)) return refuse(403, `error="insufficient_scope", scope="${needed}"`);
     calls.push({ method, status: 200, token, rpc: body?.method });
-    return members(request, { token, clientId: known.client_id, scopes, identity: known.sub });
+    return members(request, { token, clientId: known.client_id, scopes, identity: known.sub ?? known.client_id });
   });
 
   async function introspect(token) {
@@ -69,18 +86,21 @@ export async function startOidc({ registration = true, tokenSeconds = 3600 } = {
     return response.json();
   }
 
+  const keys = createRemoteJWKSet(new URL('/jwks', authority.origin));
+  const verify = (token) =>
+    jwtVerify(token, keys, { issuer: authority.origin }).then(
+      ({ payload }) => ({ ...payload, active: true }),
+      () => ({ active: false }),
+    );
+
   provider = quietly(
     () =>
       new Provider(authority.origin, {
         clients: [
           { ...INTROSPECTOR, redirect_uris: [], response_types: [], grant_types: [], token_endpoint_auth_method: 'client_secret_post' },
-          {
-            ...KNOWN,
-            application_type: 'native',
-            redirect_uris: ['http://localhost/oauth/callback', 'http://127.0.0.1/oauth/callback'],
-            grant_types: ['authorization_code', 'refresh_token', DEVICE],
-            token_endpoint_auth_method: 'client_secret_basic',
-          },
+          { ...KNOWN, ...native, token_endpoint_auth_method: 'client_secret_basic' },
+          { ...PUBLIC, ...native, token_endpoint_auth_method: 'none' },
+          ...machines.map(machine),
         ],
         cookies: { keys: ['of no worth'] },
         scopes: ['openid', 'offline_access'],
@@ -88,9 +108,10 @@ export async function startOidc({ registration = true, tokenSeconds = 3600 } = {
         findAccount: (ctx, id) => ({ accountId: id, claims: () => ({ sub: id, email: `${id}@example.test` }) }),
         pkce: { required: () => true },
         rotateRefreshToken: true,
-        ttl: { AccessToken: tokenSeconds, Session: 600, Interaction: 600, Grant: 600, RefreshToken: 600, DeviceCode: 60, IdToken: 600 },
+        ttl: { AccessToken: tokenSeconds, ClientCredentials: tokenSeconds, Session: 600, Interaction: 600, Grant: 600, RefreshToken: 600, DeviceCode: 60, IdToken: 600 },
         issueRefreshToken: (ctx, client) => client.grantTypeAllowed('refresh_token'),
         features: {
+          clientCredentials: { enabled: true },
           devInteractions: { enabled: true },
           deviceFlow: { enabled: true },
           introspection: { enabled: true, allowedPolicy: (ctx, client) => client.clientId === INTROSPECTOR.client_id },
@@ -102,7 +123,7 @@ export async function startOidc({ registration = true, tokenSeconds = 3600 } = {
             useGrantedResource: () => false,
             getResourceServerInfo: (ctx, indicator) => {
               if (indicator !== resource.url) throw new Error(`unknown resource ${indicator}`);
-              return { scope: 'mcp:read mcp:write', audience: indicator, accessTokenFormat: 'opaque', accessTokenTTL: tokenSeconds };
+              return { scope: 'mcp:read mcp:write', audience: indicator, accessTokenFormat: format, accessTokenTTL: tokenSeconds };
             },
           },
         },

@@ -30,11 +30,11 @@ export async function connectDirectly(t, sdk, url, { options = {}, key } = {}) {
 
 /**
  * A client that launches `keyferry <url> ...args` as a host would. `prepare(client)` sets its
- * handlers before it connects. `env` is what the client's configuration adds. `received` holds every message as it arrived, `notifications` those
- * that no handler took; a message that the SDK could not read, or an answer to nothing, fails the
- * test.
+ * handlers before it connects. `env` is what the client's configuration adds. `received` holds every
+ * message as it arrived, `notifications` those that no handler took; a message that the SDK could not
+ * read, an answer to nothing, or one of the `secrets()` on stderr fails the test.
  */
-export async function connect(t, sdk, url, { options = {}, prepare = () => {}, args = [], env = {}, where, key } = {}) {
+export async function connect(t, sdk, url, { options = {}, prepare = () => {}, args = [], env = {}, where, key, secrets = () => [] } = {}) {
   const { Client, Stdio, Http } = SDK[sdk];
   const client = new Client({ name: `interop-${sdk}`, version: '1.0.0' }, options);
   const notifications = new Seen();
@@ -69,6 +69,7 @@ export async function connect(t, sdk, url, { options = {}, prepare = () => {}, a
     await close();
     if (t.error || (!direct && faults.length)) console.error(`keyferry said on stderr, in "${t.name}":\n${stderr}`);
     if (!direct) assert.deepEqual(faults, [], 'every line on stdout is a message that was due');
+    assert.deepEqual(secrets().filter((secret) => stderr.includes(secret)), [], 'no secret is on stderr');
   });
   await within(DEADLINE_MS, 'the client connects', client.connect(transport));
   const deliver = transport.onmessage;

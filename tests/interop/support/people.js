@@ -18,6 +18,7 @@ export async function person(t, act) {
   const env = { BROWSER: browser.command };
   return Object.assign(person, {
     where,
+    browser: browser.command,
     links: browser.links,
     visits: browser.visits,
     /** Launches keyferry for this address. */

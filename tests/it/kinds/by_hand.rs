@@ -110,14 +110,10 @@ fn a_bare_403_of_a_remote_nobody_spoke_of_opens_no_browser() {
 }
 
 #[test]
-fn both_endpoints_by_hand_for_a_server_without_metadata() {
+fn an_issuer_without_any_metadata_is_asked_at_the_usual_places() {
     let scene = ByHand::new(403);
     scene.auth.script(|script| script.forms = Vec::new());
-    let endpoint = format!("{}/token", scene.auth.origin());
-    let flags = [scene.flags(), vec!["--token-endpoint".to_owned(), endpoint]].concat();
+    let flags = scene.flags();
     super::login(&scene.home, &scene.remote.url(), &texts(&flags), "").expect(0);
     assert_eq!(whoami(&scene.home, &scene.remote.url(), &[]), "ada");
-    let all = scene.auth.server().requests();
-    let targets: Vec<_> = all.iter().map(|request| request.target.clone()).collect();
-    assert!(!targets.iter().any(|target| target.contains("well-known")), "{targets:?}");
 }

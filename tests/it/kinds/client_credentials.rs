@@ -207,8 +207,9 @@ fn a_token_that_is_refused_is_replaced_once() {
         let remote = endpoint.silent_remote(status);
         let home = taught(&remote, &["--token-endpoint", &endpoint.url()]);
         let mut bridge = ready(&home, &remote.url(), &[]);
-        for requests in 1..4 {
-            assert_eq!(bridge.whoami(), "machine", "{status}");
+        for requests in 1..3 {
+            let who = bridge.answer_to_whoami();
+            assert!(who.contains("\"machine\""), "{status}: {requests}: {who}");
             assert_eq!(endpoint.asked().len(), requests, "{status}");
             endpoint.tokens.revoke();
         }

@@ -290,7 +290,9 @@ fn a_certificate_is_not_shown_to_a_token_endpoint_that_takes_a_secret() {
     let token_url = format!("https://{}/token", door.address);
     let flags = ["--with", "client-credentials", "--client-id", "machine"];
     let flags = [&flags[..], &["--token-endpoint", &token_url, "--no-verify"]].concat();
-    login(&scene.home, &scene.url, &scene.with(&flags), "the-5ecret").expect(0);
+    let secret = scene.home.file("secret", "the-5ecret");
+    let flags = [&flags[..], &["--secret-file", &secret]].concat();
+    login(&scene.home, &scene.url, &scene.with(&flags), "").expect(0);
     let mut bridge = Bridge::start_in(&scene.home, &scene.url);
     let error = first_error(&mut bridge, &[-31001, -31002]);
     tells(&error, &[&door.address.to_string()]);

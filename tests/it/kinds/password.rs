@@ -158,8 +158,9 @@ fn a_token_that_is_refused_is_replaced_once() {
         let remote = remote(&endpoint, status);
         let home = taught(&endpoint, &remote, &[]);
         let mut bridge = ready(&home, &remote.url(), &[]);
-        for logins in 1..4 {
-            assert_eq!(bridge.whoami(), "ada", "{status}");
+        for logins in 1..3 {
+            let who = bridge.answer_to_whoami();
+            assert!(who.contains("\"ada\""), "{status}: {logins}: {who}");
             assert_eq!(endpoint.logins(), logins, "{status}");
             endpoint.tokens.revoke();
         }
@@ -238,7 +239,7 @@ fn error_after(endpoint: &LoginEndpoint, codes: &[i64]) -> Value {
     let home = taught(endpoint, &remote, &[]);
     let mut bridge = Bridge::start_in(&home, &remote.url());
     let error = first_error(&mut bridge, codes);
-    tells(&error, &[&endpoint.server.address().ip().to_string(), "login endpoint"]);
+    tells(&error, &[&endpoint.server.address().ip().to_string()]);
     for secret in [PASSWORD, "pa55word"] {
         assert!(!error.to_string().contains(secret), "{error}");
     }
@@ -336,7 +337,7 @@ fn an_endpoint_that_is_not_there_or_says_nothing_is_told_within_ten_seconds() {
         let mut bridge = Bridge::start_in(&home, &remote.url());
         let began = Instant::now();
         let error = first_error(&mut bridge, &[-31002]);
-        assert!(began.elapsed() < Duration::from_secs(12), "{:?}", began.elapsed());
+        assert!(began.elapsed() < Duration::from_secs(11), "{origin}: {:?}", began.elapsed());
         tells(&error, &[origin.trim_start_matches("http://")]);
         assert!(remote.requests().iter().all(|r| r.header("authorization").is_none()));
     }

@@ -109,11 +109,14 @@ fn a_bare_403_of_a_remote_nobody_spoke_of_opens_no_browser() {
     assert!(scene.browser.tabs().is_empty());
 }
 
+/// Where the page to sign in at lies is found nowhere then.
 #[test]
-fn an_issuer_without_any_metadata_is_asked_at_the_usual_places() {
+fn an_issuer_that_publishes_nothing_is_named() {
     let scene = ByHand::new(403);
     scene.auth.script(|script| script.forms = Vec::new());
     let flags = scene.flags();
-    super::login(&scene.home, &scene.remote.url(), &texts(&flags), "").expect(0);
-    assert_eq!(whoami(&scene.home, &scene.remote.url(), &[]), "ada");
+    let done = super::login(&scene.home, &scene.remote.url(), &texts(&flags), "");
+    let told = done.expect_one_of(&[1, 3, 4]).stderr;
+    assert!(told.contains(&scene.auth.issuer()), "{told}");
+    assert!(scene.browser.tabs().is_empty());
 }

@@ -27,9 +27,9 @@ fn is_grant(asked: &Asked) {
 fn by_secret(asked: &Asked) -> Given {
     is_grant(asked);
     let basic = asked.basic();
-    let body = asked.param("client_secret").map(|secret| {
-        (asked.param("client_id").unwrap_or_default().to_owned(), secret.to_owned())
-    });
+    let body = asked
+        .param("client_secret")
+        .map(|secret| (asked.param("client_id").unwrap_or_default().to_owned(), secret.to_owned()));
     assert!(basic.is_none() || body.is_none(), "two authentications: {asked:?}");
     match basic.or(body) {
         Some((id, secret)) if id == ID && secret == SECRET => Given::Token("machine".to_owned()),
@@ -146,8 +146,7 @@ fn the_issuer_or_the_endpoint_may_be_given_by_hand() {
     let endpoint = TokenEndpoint::start(by_secret);
     let remote = endpoint.silent_remote(403);
     for given in [["--issuer", endpoint.issuer()], ["--token-endpoint", &endpoint.url()]] {
-        let (before, at_the_remote) =
-            (endpoint.server.requests().len(), remote.requests().len());
+        let (before, at_the_remote) = (endpoint.server.requests().len(), remote.requests().len());
         let home = Arc::new(Home::new("plaintext"));
         let flags = [&FLAGS[..], &given].concat();
         let both = works_both_ways(&home, &remote.url(), &flags, SOURCE);

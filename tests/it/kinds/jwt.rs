@@ -309,8 +309,7 @@ fn a_key_file_that_was_replaced_is_read_anew() {
     let server = verifying(new.verifier, &shown);
     let home = Arc::new(Home::new("plaintext"));
     let key = home.file("key.pem", &old.secret);
-    let flags =
-        ["--with", "jwt", "--alg", "ES256", "--private-key", &key, "--claim", "sub=svc"];
+    let flags = ["--with", "jwt", "--alg", "ES256", "--private-key", &key, "--claim", "sub=svc"];
     login(&home, &server.url(), &[&flags[..], &["--no-verify"]].concat(), "").expect(0);
     home.file("key.pem", &new.secret);
     assert_eq!(whoami(&home, &server.url(), &[]), "svc");

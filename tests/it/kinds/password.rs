@@ -58,10 +58,10 @@ fn the_token_is_found_where_it_usually_stands_or_where_the_pointer_says() {
         (json!({ "access_token": "{token}", "token": "another" }), &[][..]),
         (json!({ "token": "{token}", "user": { "name": "ada" } }), &[]),
         (json!({ "token": "another", "key": "{token}" }), &["--token-pointer", "/key"]),
-        (json!({ "data": { "tokens": [{ "a/b": "{token}" }] } }), &[
-            "--token-pointer",
-            "/data/tokens/0/a~1b",
-        ]),
+        (
+            json!({ "data": { "tokens": [{ "a/b": "{token}" }] } }),
+            &["--token-pointer", "/data/tokens/0/a~1b"],
+        ),
     ] {
         let endpoint = LoginEndpoint::start();
         endpoint.script(|script| script.answer = json_answer(&body));
@@ -314,7 +314,8 @@ fn a_redirect_of_the_endpoint_is_not_followed() {
         let endpoint = LoginEndpoint::start();
         let to = elsewhere.url();
         endpoint.script(|script| {
-            script.on = Some(Arc::new(move |_, wire| wire.reply(status, &[("Location", &to)], b"")));
+            script.on =
+                Some(Arc::new(move |_, wire| wire.reply(status, &[("Location", &to)], b"")));
         });
         error_after(&endpoint, &[-31001, -31002]);
         assert_eq!(elsewhere.connections(), 0);

@@ -38,28 +38,60 @@ const SENSELESS: &[(&[&str], &str)] = &[
     (&["--with", "password", "--username", "a", "--login-url", "no url"], "--login-url"),
     (&["--with", "password", "--username", "a", "--login-url", "http://l.example/"], "http"),
     (
-        &["--with", "password", "--username", "a", "--login-url", "https://l.example/", "--body", "xml"],
+        &[
+            "--with",
+            "password",
+            "--username",
+            "a",
+            "--login-url",
+            "https://l.example/",
+            "--body",
+            "xml",
+        ],
         "--body",
     ),
     (
         &[
-            "--with", "password", "--username", "a", "--login-url", "https://l.example/",
-            "--token-pointer", "no-slash",
+            "--with",
+            "password",
+            "--username",
+            "a",
+            "--login-url",
+            "https://l.example/",
+            "--token-pointer",
+            "no-slash",
         ],
         "--token-pointer",
     ),
-    (&["--with", "command", "--command", "/bin/true", "--command-timeout", "x"], "--command-timeout"),
+    (
+        &["--with", "command", "--command", "/bin/true", "--command-timeout", "x"],
+        "--command-timeout",
+    ),
     (
         &[
-            "--with", "client-credentials", "--client-id", "m", "--private-key", "/k.pem", "--alg",
+            "--with",
+            "client-credentials",
+            "--client-id",
+            "m",
+            "--private-key",
+            "/k.pem",
+            "--alg",
             "HS256",
         ],
         "--alg",
     ),
     (
         &[
-            "--with", "client-credentials", "--client-id", "m", "--private-key", "/k.pem", "--alg",
-            "ES256", "--secret-env", "S",
+            "--with",
+            "client-credentials",
+            "--client-id",
+            "m",
+            "--private-key",
+            "/k.pem",
+            "--alg",
+            "ES256",
+            "--secret-env",
+            "S",
         ],
         "--private-key",
     ),
@@ -68,13 +100,32 @@ const SENSELESS: &[(&[&str], &str)] = &[
         "--token-endpoint",
     ),
     (
-        &["--with", "jwt-bearer", "--client-id", "w", "--secret-env", "S", "--assertion-file", "/f"],
+        &[
+            "--with",
+            "jwt-bearer",
+            "--client-id",
+            "w",
+            "--secret-env",
+            "S",
+            "--assertion-file",
+            "/f",
+        ],
         "--assertion-file",
     ),
     (
         &[
-            "--with", "enterprise", "--client-id", "c", "--idp-issuer", "https://i.example",
-            "--idp-client-id", "x", "--id-token-file", "/f", "--id-token-env", "V",
+            "--with",
+            "enterprise",
+            "--client-id",
+            "c",
+            "--idp-issuer",
+            "https://i.example",
+            "--idp-client-id",
+            "x",
+            "--id-token-file",
+            "/f",
+            "--id-token-env",
+            "V",
         ],
         "--id-token",
     ),
@@ -161,8 +212,7 @@ fn a_certificate_without_its_key_is_refused() {
     let args = ["login", URL, "--with", "none", "--client-cert", &cert, "--no-verify"];
     let done = home.run(&args, "").expect_one_of(&[1, 2]);
     assert!(done.stderr.contains("--client-key"), "{}", done.stderr);
-    let mut bridge =
-        Home::new("memory").launch(URL).args(&["--client-cert", &cert]).start();
+    let mut bridge = Home::new("memory").launch(URL).args(&["--client-cert", &cert]).start();
     bridge.request("1", "initialize", &initialize_params("2025-11-25"));
     let error = bridge.error("1");
     assert!(error.to_string().contains("--client-key"), "{error}");

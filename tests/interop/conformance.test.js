@@ -77,8 +77,10 @@ describe('conformance', { concurrency: 3, ...bridgeOnly }, () => {
       const results = home();
       const command = `node conformance/client.js ${wire === MODERN ? 'v2' : 'v1'}`;
       const args = ['client', '--command', command, '--scenario', scenario, '--timeout', '45000', '-o', results];
-      if (pkg.version.startsWith('0.2')) args.push('--spec-version', spec ?? wire);
-      if (extension) args.push('--force'); // it is of no revision
+      if (pkg.version.startsWith('0.2')) {
+        args.push('--spec-version', spec ?? wire);
+        if (extension) args.push('--force'); // it is of no revision
+      }
       const { code, stdout, stderr } = await run(pkg, args);
       const client = output(results);
       const everything = `${stdout}\n${stderr}\n${client}`;

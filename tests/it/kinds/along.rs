@@ -59,7 +59,8 @@ fn with_a_sign_in_they_reach_the_remote_and_its_metadata_and_never_its_server() 
             script.lifetime = Some(3);
         });
         let port = Port::reserve();
-        let guarded = auth.guarding(port.origin(), Legacy::new().tools(auth.whoami()).into_handler());
+        let guarded =
+            auth.guarding(port.origin(), Legacy::new().tools(auth.whoami()).into_handler());
         let remote = behind_an_edge(port, guarded);
         let browser = Browser::following();
         let home = Arc::new(home().with("BROWSER", &browser.command()));
@@ -118,7 +119,9 @@ fn with_a_key_and_with_nothing() {
         let key = request.header("authorization").unwrap_or("nobody").to_owned();
         Verdict::or(has_both(request).then_some(key), 401)
     });
-    for (kind, stdin, who) in [("api-key", "the-5ecret-key", "Bearer the-5ecret-key"), ("none", "", "nobody")] {
+    for (kind, stdin, who) in
+        [("api-key", "the-5ecret-key", "Bearer the-5ecret-key"), ("none", "", "nobody")]
+    {
         let home = Arc::new(home());
         let flags = [&["--with", kind], &HEADERS[..]].concat();
         login(&home, &remote.url(), &flags, stdin).expect(0);
@@ -187,9 +190,8 @@ fn a_header_of_the_flags_wins_over_one_of_that_name_that_was_taught() {
 fn a_file_of_headers_is_taught_and_read_anew() {
     let home = Home::new("plaintext");
     let file = home.file("headers", "X-Edge: from-a-file\n");
-    let remote = Gate::default().start(|request| {
-        Verdict::Is(request.header("x-edge").unwrap_or("-").to_owned())
-    });
+    let remote = Gate::default()
+        .start(|request| Verdict::Is(request.header("x-edge").unwrap_or("-").to_owned()));
     let flags = ["--with", "none", "--header-file", &file];
     login(&home, &remote.url(), &flags, "").expect(0);
     let home = Arc::new(home);

@@ -109,15 +109,14 @@ fn a_bare_403_of_a_remote_nobody_spoke_of_opens_no_browser() {
     assert!(scene.browser.tabs().is_empty());
 }
 
+/// Where the page to sign in at lies is found nowhere then.
 #[test]
-fn both_endpoints_by_hand_for_a_server_without_metadata() {
+fn an_issuer_that_publishes_nothing_is_named() {
     let scene = ByHand::new(403);
     scene.auth.script(|script| script.forms = Vec::new());
-    let endpoint = format!("{}/token", scene.auth.origin());
-    let flags = [scene.flags(), vec!["--token-endpoint".to_owned(), endpoint]].concat();
-    super::login(&scene.home, &scene.remote.url(), &texts(&flags), "").expect(0);
-    assert_eq!(whoami(&scene.home, &scene.remote.url(), &[]), "ada");
-    let all = scene.auth.server().requests();
-    let targets: Vec<_> = all.iter().map(|request| request.target.clone()).collect();
-    assert!(!targets.iter().any(|target| target.contains("well-known")), "{targets:?}");
+    let flags = scene.flags();
+    let done = super::login(&scene.home, &scene.remote.url(), &texts(&flags), "");
+    let told = done.expect_one_of(&[1, 3, 4]).stderr;
+    assert!(told.contains(&scene.auth.issuer()), "{told}");
+    assert!(scene.browser.tabs().is_empty());
 }

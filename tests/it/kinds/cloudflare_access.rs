@@ -37,10 +37,15 @@ fn both_headers_go_out_with_every_request() {
     let flags = ["--with", "cloudflare-access", "--client-id", ID];
     let both = works_both_ways(&home, &edge.url(), &flags, &[("--secret-env", SECRET)]);
     assert_eq!(both, ["service", "service"]);
-    drop(ready(&home, &edge.url(), &[]).finish());
-    let kinds = edge.kinds();
+    let before = edge.requests().len();
+    let mut bridge = ready(&home, &edge.url(), &[]);
+    bridge.whoami();
+    edge.wait_for_count("GET", 3);
+    bridge.finish();
+    let requests = edge.requests().split_off(before);
+    let kinds: Vec<_> = requests.iter().map(|request| request.kind()).collect();
     assert!(kinds.contains(&"GET".to_owned()) && kinds.contains(&"DELETE".to_owned()), "{kinds:?}");
-    assert!(edge.requests().iter().all(|request| has_both(request)));
+    assert!(requests.iter().all(|request| has_both(request)), "{kinds:?}");
     let header = home.run(&["token", &edge.url(), "--header"], "").expect(0).stdout.to_lowercase();
     assert!(header.contains(&format!("cf-access-client-id: {ID}\n")), "{header}");
     assert!(header.contains(&format!("cf-access-client-secret: {SECRET}\n")), "{header}");
@@ -59,7 +64,7 @@ fn the_login_page_is_named_as_what_it_is() {
         let flags = [&flags[..], &["--no-verify"]].concat();
         login(&home, &edge.url(), &flags, "another-5ecret").expect(0);
         let mut bridge = Bridge::start_in(&home, &edge.url());
-        let error = first_error(&mut bridge, &[-31001]);
+        let error = first_error(&mut bridge, &[-31001, -31004]);
         tells(&error, &[&address]);
         if status != 403 {
             tells(&error, &["team.cloudflareaccess.com"]);

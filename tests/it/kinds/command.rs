@@ -108,9 +108,8 @@ fn a_token_stands_where_the_flags_say() {
 /// No shell reads them.
 #[test]
 fn arguments_arrive_as_they_were_given() {
-    let tool = Tool::new(&format!(
-        "printf '<%s>' \"$@\" > \"$(dirname \"$0\")/arguments\"; echo {TOKEN}"
-    ));
+    let tool =
+        Tool::new(&format!("printf '<%s>' \"$@\" > \"$(dirname \"$0\")/arguments\"; echo {TOKEN}"));
     let remote = takes(TOKEN);
     let given = ["a b", "$HOME", "`id`", "$(id)", "; exit 1", "*", "'\"", "--flag=x", "", "ö\n"];
     let mut flags = Vec::new();

@@ -2,10 +2,10 @@
 
 use crate::support::authorization_server::{AuthorizationServer, Script};
 use crate::support::browser::Browser;
-use crate::support::legacy::{Legacy, Sessions};
 use crate::support::dpop::Proofs;
 use crate::support::gate::{Gate, Verdict};
 use crate::support::home::Home;
+use crate::support::legacy::{Legacy, Sessions};
 use crate::support::scene::Scene;
 use crate::support::token_endpoint::{Given, TokenEndpoint};
 use serde_json::json;
@@ -28,7 +28,8 @@ fn every_request_carries_a_proof_of_its_own() {
     }
     bridge.finish();
     let with_proof: Vec<_> = scene.remote.requests();
-    let signed: Vec<_> = with_proof.iter().filter(|r| r.header("authorization").is_some()).collect();
+    let signed: Vec<_> =
+        with_proof.iter().filter(|r| r.header("authorization").is_some()).collect();
     for kind in ["initialize", "notifications/initialized", "tools/call", "GET", "DELETE"] {
         let found = signed.iter().any(|request| request.kind() == kind);
         assert!(found, "no {kind} with a token: {:?}", scene.remote.kinds());
@@ -71,8 +72,7 @@ fn a_refresh_proves_the_same_key_in_another_process_too() {
 #[test]
 fn a_login_binds_what_later_bridges_use_and_shows_no_key() {
     let scene = scene(|_| {}).signed_in();
-    let mut bridge =
-        scene.launch().args(&["--log-level", "trace"]).start().ready();
+    let mut bridge = scene.launch().args(&["--log-level", "trace"]).start().ready();
     assert_eq!(bridge.whoami(), "ada scope=-");
     let stderr = bridge.finish().stderr;
     scene.nothing_leaked(&[&stderr]);

@@ -54,11 +54,17 @@ impl Enterprise {
         Self { idp, auth, remote, home: Arc::new(Home::new("plaintext")) }
     }
 
-    /// The flags but for the ID token.
-    fn flags(&self) -> Vec<String> {
+    /// The flags but for the ID token and the secret.
+    fn bare_flags(&self) -> Vec<String> {
         let flags = ["--with", "enterprise", "--client-id", "keyferry-at-resource"];
         let idp = ["--idp-issuer", self.idp.issuer(), "--idp-client-id", "idp-client"];
         flags.iter().chain(&idp).map(|flag| (*flag).to_owned()).collect()
+    }
+
+    /// The flags but for the ID token.
+    fn flags(&self) -> Vec<String> {
+        let secret = self.home.file("secret", SECRET);
+        [self.bare_flags(), vec!["--secret-file".to_owned(), secret]].concat()
     }
 }
 
@@ -96,7 +102,7 @@ fn an_id_token_in_a_file_becomes_a_token_of_the_resource() {
     let scene = Enterprise::new();
     let file = scene.home.file("id-token", id_token());
     let flags = [scene.flags(), vec!["--id-token-file".to_owned(), file.clone()]].concat();
-    login(&scene.home, &scene.remote.url(), &texts(&flags), SECRET).expect(0);
+    login(&scene.home, &scene.remote.url(), &texts(&flags), "").expect(0);
     assert_eq!(whoami(&scene.home, &scene.remote.url(), &[]), "ada");
     assert_eq!(scene.auth.asked().len(), 1, "the token is used by who comes later");
     // Anew each time.
@@ -105,18 +111,25 @@ fn an_id_token_in_a_file_becomes_a_token_of_the_resource() {
     assert_eq!((scene.idp.asked().len(), scene.auth.asked().len()), (2, 2));
     let mut alone = Launch::new(Arc::new(Home::new("memory")), &scene.remote.url())
         .args(&texts(&flags))
-        .args(&["--secret-env", "THE_SECRET"])
-        .env("THE_SECRET", SECRET)
         .start()
         .ready();
     assert_eq!(alone.whoami(), "ada");
 }
 
 #[test]
+fn the_secret_of_the_client_comes_from_a_pipe() {
+    let scene = Enterprise::new();
+    let file = scene.home.file("id-token", id_token());
+    let flags = [scene.bare_flags(), vec!["--id-token-file".to_owned(), file]].concat();
+    login(&scene.home, &scene.remote.url(), &texts(&flags), &format!("{SECRET}\n")).expect(0);
+    assert_eq!(whoami(&scene.home, &scene.remote.url(), &[]), "ada");
+}
+
+#[test]
 fn an_id_token_in_a_variable_and_a_secret_at_the_provider() {
     let scene = Enterprise::new();
     let more = ["--id-token-env", "ID_TOKEN", "--idp-secret-env", "IDP_SECRET"];
-    let flags = [scene.flags(), more.map(str::to_owned).to_vec()].concat();
+    let flags = [scene.bare_flags(), more.map(str::to_owned).to_vec()].concat();
     let mut bridge = Launch::new(scene.home.clone(), &scene.remote.url())
         .args(&texts(&flags))
         .args(&["--secret-env", "THE_SECRET", "--scope", "read"])
@@ -142,7 +155,7 @@ fn the_providers_token_endpoint_may_be_given_by_hand() {
     let endpoint = scene.idp.url();
     let more = ["--id-token-file", &file, "--idp-token-endpoint", &endpoint];
     let flags = [scene.flags(), more.map(str::to_owned).to_vec()].concat();
-    login(&scene.home, &scene.remote.url(), &texts(&flags), SECRET).expect(0);
+    login(&scene.home, &scene.remote.url(), &texts(&flags), "").expect(0);
     assert_eq!(whoami(&scene.home, &scene.remote.url(), &[]), "ada");
 }
 
@@ -152,7 +165,7 @@ fn a_token_of_the_resource_is_never_shown_to_the_provider_and_the_other_way_roun
     let id_token = id_token();
     let file = scene.home.file("id-token", &id_token);
     let flags = [scene.flags(), vec!["--id-token-file".to_owned(), file]].concat();
-    login(&scene.home, &scene.remote.url(), &texts(&flags), SECRET).expect(0);
+    login(&scene.home, &scene.remote.url(), &texts(&flags), "").expect(0);
     whoami(&scene.home, &scene.remote.url(), &[]);
     let said = |server: &Server| -> String {
         server.requests().iter().map(|request| format!("{request:?}{}", request.text())).collect()
@@ -173,7 +186,7 @@ fn refusals_name_the_server_that_refused() {
         let file = scene.home.file("id-token", id_token());
         let more = ["--id-token-file", &file, "--no-verify"].map(str::to_owned).to_vec();
         let flags = [scene.flags(), more].concat();
-        login(&scene.home, &scene.remote.url(), &texts(&flags), SECRET).expect(0);
+        login(&scene.home, &scene.remote.url(), &texts(&flags), "").expect(0);
         let mut bridge = Bridge::start_in(&scene.home, &scene.remote.url());
         let error = first_error(&mut bridge, &[-31001]);
         tells(&error, &["as scripted", &refusing.server.address().to_string()]);
@@ -202,7 +215,7 @@ fn an_answer_that_is_no_id_jag_is_not_shown_to_the_resource() {
         let file = scene.home.file("id-token", id_token());
         let more = ["--id-token-file", &file, "--no-verify"].map(str::to_owned).to_vec();
         let flags = [scene.flags(), more].concat();
-        login(&scene.home, &scene.remote.url(), &texts(&flags), SECRET).expect(0);
+        login(&scene.home, &scene.remote.url(), &texts(&flags), "").expect(0);
         let mut bridge = Bridge::start_in(&scene.home, &scene.remote.url());
         let error = first_error(&mut bridge, &[-31001, -31002]);
         tells(&error, &[&scene.idp.server.address().to_string()]);
@@ -233,8 +246,9 @@ fn a_sign_in_at_the_provider_where_no_id_token_is_given() {
     let issuer = idp.issuer();
     let flags = ["--with", "enterprise", "--client-id", "keyferry-at-resource"];
     let more = ["--idp-issuer", &issuer, "--idp-client-id", "idp-client"];
-    let flags = [&flags[..], &more].concat();
-    login(&home, &remote.url(), &flags, SECRET).expect(0);
+    let secret = home.file("secret", SECRET);
+    let flags = [&flags[..], &more, &["--secret-file", &secret]].concat();
+    login(&home, &remote.url(), &flags, "").expect(0);
     assert!(browser.link().starts_with(&issuer), "{}", browser.link());
     assert_eq!(whoami(&home, &remote.url(), &[]), "ada");
     // The token of the resource has ended, and the sign-in at the provider has not.

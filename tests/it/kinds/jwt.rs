@@ -285,6 +285,7 @@ fn an_encrypted_key_wants_its_passphrase_and_is_remembered_with_it() {
 #[test]
 fn a_key_of_another_form_is_refused_with_what_helps() {
     let home = Home::new("plaintext");
+    let server = bearers(401, |_| panic!("something was signed"));
     let pkcs12 = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/fixtures/keys/ec.p12");
     let none = home.file("none.pem", "hello");
     let rsa = home.file("rsa.pem", Pair::of("RS256").secret);
@@ -294,8 +295,8 @@ fn a_key_of_another_form_is_refused_with_what_helps() {
         ("ES256", rsa.as_str(), "ES256"),
         ("ES256", "/no/such/key.pem", "/no/such/key.pem"),
     ] {
-        let flags = ["--with", "jwt", "--alg", alg, "--private-key", file, "--no-verify"];
-        let done = login(&home, "https://mcp.example/mcp", &flags, "").expect_one_of(&[1, 2]);
+        let flags = ["--with", "jwt", "--alg", alg, "--private-key", file];
+        let done = login(&home, &server.url(), &flags, "").expect_one_of(&[1, 2, 3]);
         tells(&json!(done.stderr), &[told]);
     }
     assert!(super::rows(&home).is_empty());
@@ -308,8 +309,7 @@ fn a_key_file_that_was_replaced_is_read_anew() {
     let server = verifying(new.verifier, &shown);
     let home = Arc::new(Home::new("plaintext"));
     let key = home.file("key.pem", &old.secret);
-    let flags =
-        ["--with", "jwt", "--alg", "ES256", "--private-key", &key, "--claim", "sub=svc"];
+    let flags = ["--with", "jwt", "--alg", "ES256", "--private-key", &key, "--claim", "sub=svc"];
     login(&home, &server.url(), &[&flags[..], &["--no-verify"]].concat(), "").expect(0);
     home.file("key.pem", &new.secret);
     assert_eq!(whoami(&home, &server.url(), &[]), "svc");

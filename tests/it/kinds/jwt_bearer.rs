@@ -56,7 +56,9 @@ fn an_endpoint_by_hand_for_a_remote_that_names_none() {
     let flags = [&FLAGS[..], &["--token-endpoint", &url]].concat();
     let both = works_both_ways(&home, &remote.url(), &flags, &[("--secret-env", &one)]);
     assert_eq!(both, ["pod 1", "pod 1"]);
-    assert!(remote.requests().iter().all(|request| request.target == "/mcp"));
+    for request in remote.requests() {
+        assert_eq!(request.target, "/mcp", "all was said: {request:?}");
+    }
 }
 
 /// A platform replaces the file before the assertion in it expires.

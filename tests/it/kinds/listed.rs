@@ -28,9 +28,22 @@ fn stock(home: &Home) -> Vec<(Vec<String>, &'static str, Value)> {
         ),
         (
             flags(&[
-                "--with", "jwt", "--alg", "ES256", "--private-key", &key, "--key-id", "kid-1",
-                "--claim", "iss=the-issuer", "--claim", "sub=the-subject", "--claim",
-                "aud=the-audience", "--claim", "other=hidden-claim",
+                "--with",
+                "jwt",
+                "--alg",
+                "ES256",
+                "--private-key",
+                &key,
+                "--key-id",
+                "kid-1",
+                "--claim",
+                "iss=the-issuer",
+                "--claim",
+                "sub=the-subject",
+                "--claim",
+                "aud=the-audience",
+                "--claim",
+                "other=hidden-claim",
             ]),
             "",
             json!({
@@ -41,8 +54,12 @@ fn stock(home: &Home) -> Vec<(Vec<String>, &'static str, Value)> {
         ),
         (
             flags(&[
-                "--with", "password", "--login-url", "https://login.example/auth/token",
-                "--username", USERNAME,
+                "--with",
+                "password",
+                "--login-url",
+                "https://login.example/auth/token",
+                "--username",
+                USERNAME,
             ]),
             PASSWORD,
             json!({ "login_url": "https://login.example/auth/token", "username": USERNAME }),
@@ -54,16 +71,28 @@ fn stock(home: &Home) -> Vec<(Vec<String>, &'static str, Value)> {
         ),
         (
             flags(&[
-                "--with", "command", "--command", "/usr/bin/op", "--command-arg",
-                "argument-5ecret", "--command-arg", "two",
+                "--with",
+                "command",
+                "--command",
+                "/usr/bin/op",
+                "--command-arg",
+                "argument-5ecret",
+                "--command-arg",
+                "two",
             ]),
             "",
             json!({ "command": "/usr/bin/op", "arguments": 2 }),
         ),
         (
             flags(&[
-                "--with", "client-credentials", "--client-id", "machine", "--token-endpoint",
-                "https://as.example/token", "--scope", "a b",
+                "--with",
+                "client-credentials",
+                "--client-id",
+                "machine",
+                "--token-endpoint",
+                "https://as.example/token",
+                "--scope",
+                "a b",
             ]),
             SECRET,
             json!({
@@ -73,8 +102,18 @@ fn stock(home: &Home) -> Vec<(Vec<String>, &'static str, Value)> {
         ),
         (
             flags(&[
-                "--with", "client-credentials", "--client-id", "machine", "--issuer",
-                "https://as.example", "--private-key", &key, "--alg", "ES256", "--key-id", "k7",
+                "--with",
+                "client-credentials",
+                "--client-id",
+                "machine",
+                "--issuer",
+                "https://as.example",
+                "--private-key",
+                &key,
+                "--alg",
+                "ES256",
+                "--key-id",
+                "k7",
             ]),
             "",
             json!({
@@ -89,8 +128,16 @@ fn stock(home: &Home) -> Vec<(Vec<String>, &'static str, Value)> {
         ),
         (
             flags(&[
-                "--with", "enterprise", "--client-id", "here", "--idp-issuer",
-                "https://idp.example", "--idp-client-id", "there", "--id-token-file", &id_token,
+                "--with",
+                "enterprise",
+                "--client-id",
+                "here",
+                "--idp-issuer",
+                "https://idp.example",
+                "--idp-client-id",
+                "there",
+                "--id-token-file",
+                &id_token,
             ]),
             SECRET,
             json!({
@@ -147,7 +194,7 @@ fn the_table_tells_one_kind_from_another_at_a_glance() {
 
 #[test]
 fn headers_that_go_along_are_listed_by_name() {
-    let home = Home::new("plaintext");
+    let home = Home::new("plaintext").with("TWO", "two-5ecret");
     let flags = ["--with", "none", "--header", "X-One: one-5ecret", "--header", "X-Two:${TWO}"];
     login(&home, URL, &[&flags[..], &["--no-verify"]].concat(), "").expect(0);
     let row = rows(&home).remove(0);

@@ -12,10 +12,10 @@ mod jwt_bearer;
 mod lacking;
 mod listed;
 mod mutual_tls;
+mod password;
 #[cfg(target_os = "linux")]
 mod silence;
 mod usage;
-mod password;
 
 use crate::support::bridge::{Bridge, Launch, initialize_params};
 use crate::support::home::{Done, Home};
@@ -42,7 +42,12 @@ fn whoami(home: &Arc<Home>, url: &str, flags: &[&str]) -> String {
 /// Taught by `login` with these flags, then a bridge that knows the URL alone; and in a home
 /// where nothing was ever taught, one with the flags alone.
 #[track_caller]
-fn works_both_ways(home: &Arc<Home>, url: &str, flags: &[&str], secrets: &[(&str, &str)]) -> [String; 2] {
+fn works_both_ways(
+    home: &Arc<Home>,
+    url: &str,
+    flags: &[&str],
+    secrets: &[(&str, &str)],
+) -> [String; 2] {
     let flags_with = with_secrets(flags, secrets);
     let flags_with: Vec<_> = flags_with.iter().map(String::as_str).collect();
     let stdin: String = secrets.iter().map(|(_, secret)| format!("{secret}\n")).collect();

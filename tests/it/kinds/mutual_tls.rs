@@ -28,10 +28,15 @@ struct Guarded {
 
 impl Guarded {
     fn new() -> Self {
-        Self::of(Legacy::new().tools(|request, wire| {
-            let content = json!({ "content": [{ "type": "text", "text": "with a certificate" }] });
-            wire.json(request.result(&content.to_string()));
-        }).start())
+        Self::of(
+            Legacy::new()
+                .tools(|request, wire| {
+                    let content =
+                        json!({ "content": [{ "type": "text", "text": "with a certificate" }] });
+                    wire.json(request.result(&content.to_string()));
+                })
+                .start(),
+        )
     }
 
     fn of(server: Server) -> Self {
@@ -188,12 +193,10 @@ fn an_encrypted_key_asks_for_its_passphrase_after_the_secret() {
 fn pkcs12_is_refused_with_the_line_that_converts_it() {
     let scene = Guarded::new();
     let pkcs12 = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/fixtures/keys/ec.p12");
-    for flags in [["--client-cert", pkcs12, "--client-key", pkcs12], [
-        "--client-cert",
-        &scene.cert,
-        "--client-key",
-        pkcs12,
-    ]] {
+    for flags in [
+        ["--client-cert", pkcs12, "--client-key", pkcs12],
+        ["--client-cert", &scene.cert, "--client-key", pkcs12],
+    ] {
         let flags = [&["--with", "none", "--ca-cert", &scene.ca], &flags[..]].concat();
         let done = login(&scene.home, &scene.url, &flags, "").expect_one_of(&[1, 2]);
         tells(&json!(done.stderr), &["PKCS#12", "openssl pkcs12", "ec.p12"]);
@@ -268,11 +271,7 @@ fn a_certificate_is_shown_to_a_token_endpoint_that_knows_the_client_by_it() {
             let aliases = json!({ "token_endpoint": token_url });
             rules.metadata.insert("mtls_endpoint_aliases".to_owned(), aliases);
         });
-        let given = if by_alias {
-            ["--issuer", &issuer]
-        } else {
-            ["--token-endpoint", &token_url]
-        };
+        let given = if by_alias { ["--issuer", &issuer] } else { ["--token-endpoint", &token_url] };
         let flags = [&["--with", "client-credentials", "--client-id", "machine"], &given[..]];
         login(&scene.home, &scene.url, &scene.with(&flags.concat()), "").expect(0);
         assert_eq!(whoami(&scene.home, &scene.url, &[]), "machine");
@@ -290,7 +289,9 @@ fn a_certificate_is_not_shown_to_a_token_endpoint_that_takes_a_secret() {
     let token_url = format!("https://{}/token", door.address);
     let flags = ["--with", "client-credentials", "--client-id", "machine"];
     let flags = [&flags[..], &["--token-endpoint", &token_url, "--no-verify"]].concat();
-    login(&scene.home, &scene.url, &scene.with(&flags), "the-5ecret").expect(0);
+    let secret = scene.home.file("secret", "the-5ecret");
+    let flags = [&flags[..], &["--secret-file", &secret]].concat();
+    login(&scene.home, &scene.url, &scene.with(&flags), "").expect(0);
     let mut bridge = Bridge::start_in(&scene.home, &scene.url);
     let error = first_error(&mut bridge, &[-31001, -31002]);
     tells(&error, &[&door.address.to_string()]);

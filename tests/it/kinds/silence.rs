@@ -23,6 +23,9 @@ const SECRET: &str = "a-shared-5ecret-that-is-long-enough-for-hmac-0123456789";
 /// Takes everybody, and shows in its refusals all it was shown.
 fn chatty() -> Server {
     Gate::default().start(|request| {
+        if credentials(request).is_empty() {
+            return Verdict::status(401);
+        }
         let tool = request.json_or_null()["params"]["name"].clone();
         if tool != "admin" && tool != "echo" {
             return Verdict::Is("somebody".to_owned());
@@ -111,8 +114,18 @@ impl Servers {
         let at = ["--token-endpoint", token_url.as_str()];
         let by_key = ["--private-key", key.as_str(), "--alg", "ES256"];
         let enterprise = [
-            "--with", "enterprise", "--client-id", "here", "--idp-issuer", issuer,
-            "--idp-client-id", "there", "--issuer", issuer, "--resource", "https://r.example/",
+            "--with",
+            "enterprise",
+            "--client-id",
+            "here",
+            "--idp-issuer",
+            issuer,
+            "--idp-client-id",
+            "there",
+            "--issuer",
+            issuer,
+            "--resource",
+            "https://r.example/",
         ];
         vec![
             kind(&["--with", "api-key", "--key-header", "X-Key"], &[("--secret-env", SECRET)], &[]),
@@ -288,9 +301,8 @@ fn nothing_shows_when_the_server_of_a_kind_repeats_it() {
         }
         let home = Arc::new(Home::new("memory"));
         let flags: Vec<_> = kind.flags.iter().map(String::as_str).collect();
-        let mut launch = Launch::new(home, &servers.remote.url())
-            .args(&["--log-level", "trace"])
-            .args(&flags);
+        let mut launch =
+            Launch::new(home, &servers.remote.url()).args(&["--log-level", "trace"]).args(&flags);
         for (flag, secret) in &kind.secrets {
             let name = super::variable(flag);
             launch = launch.args(&[flag, &name]).env(&name, secret);

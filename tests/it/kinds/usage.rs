@@ -5,13 +5,28 @@ use crate::support::home::Home;
 
 const URL: &str = "https://mcp.example/mcp";
 
-/// Flags, and what the error names.
-const SENSELESS: &[(&[&str], &str)] = &[
+/// What a login cannot do without, and what the error names. A bridge may find it in the vault.
+const LACKING: &[(&[&str], &str)] = &[
     (&["--with", "jwt"], "--alg"),
-    (&["--with", "jwt", "--alg", "HS1"], "HS1"),
-    (&["--with", "jwt", "--alg", "none"], "none"),
-    (&["--with", "jwt", "--alg", "HS256", "--private-key", "/k.pem"], "--private-key"),
     (&["--with", "jwt", "--alg", "ES256"], "--private-key"),
+    (&["--with", "password", "--login-url", "https://l.example/"], "--username"),
+    (&["--with", "password", "--username", "ada"], "--login-url"),
+    (&["--with", "cloudflare-access"], "--client-id"),
+    (&["--with", "command"], "--command"),
+    (&["--with", "command", "--command-arg", "x"], "--command"),
+    (&["--with", "client-credentials"], "--client-id"),
+    (&["--with", "enterprise", "--client-id", "c"], "--idp"),
+    (
+        &["--with", "enterprise", "--idp-issuer", "https://i.example", "--idp-client-id", "x"],
+        "--client-id",
+    ),
+];
+
+/// Flags that contradict each other or mean nothing, and what the error names.
+const SENSELESS: &[(&[&str], &str)] = &[
+    (&["--with", "jwt", "--alg", "HS1"], "--alg"),
+    (&["--with", "jwt", "--alg", "none"], "--alg"),
+    (&["--with", "jwt", "--alg", "HS256", "--private-key", "/k.pem"], "--private-key"),
     (&["--with", "jwt", "--alg", "ES256", "--secret-env", "S"], "--private-key"),
     (&["--with", "jwt", "--alg", "HS256", "--claim", "no-equals-sign"], "--claim"),
     (&["--with", "jwt", "--alg", "HS256", "--claim", "=x"], "--claim"),
@@ -20,41 +35,63 @@ const SENSELESS: &[(&[&str], &str)] = &[
     (&["--with", "jwt", "--alg", "HS256", "--claim", "jti=x"], "jti"),
     (&["--with", "jwt", "--alg", "HS256", "--ttl", "0"], "--ttl"),
     (&["--with", "jwt", "--alg", "HS256", "--ttl", "soon"], "--ttl"),
-    (&["--with", "password", "--login-url", "https://l.example/"], "--username"),
-    (&["--with", "password", "--username", "ada"], "--login-url"),
     (&["--with", "password", "--username", "a", "--login-url", "no url"], "--login-url"),
     (&["--with", "password", "--username", "a", "--login-url", "http://l.example/"], "http"),
     (
-        &["--with", "password", "--username", "a", "--login-url", "https://l.example/", "--body", "xml"],
+        &[
+            "--with",
+            "password",
+            "--username",
+            "a",
+            "--login-url",
+            "https://l.example/",
+            "--body",
+            "xml",
+        ],
         "--body",
     ),
     (
         &[
-            "--with", "password", "--username", "a", "--login-url", "https://l.example/",
-            "--token-pointer", "no-slash",
+            "--with",
+            "password",
+            "--username",
+            "a",
+            "--login-url",
+            "https://l.example/",
+            "--token-pointer",
+            "no-slash",
         ],
         "--token-pointer",
     ),
-    (&["--with", "cloudflare-access"], "--client-id"),
-    (&["--with", "command"], "--command"),
-    (&["--with", "command", "--command-arg", "x"], "--command"),
-    (&["--with", "command", "--command", "/bin/true", "--command-timeout", "x"], "--command-timeout"),
-    (&["--with", "client-credentials"], "--client-id"),
     (
-        &["--with", "client-credentials", "--client-id", "m", "--private-key", "/k.pem"],
+        &["--with", "command", "--command", "/bin/true", "--command-timeout", "x"],
+        "--command-timeout",
+    ),
+    (
+        &[
+            "--with",
+            "client-credentials",
+            "--client-id",
+            "m",
+            "--private-key",
+            "/k.pem",
+            "--alg",
+            "HS256",
+        ],
         "--alg",
     ),
     (
         &[
-            "--with", "client-credentials", "--client-id", "m", "--private-key", "/k.pem", "--alg",
-            "HS256",
-        ],
-        "HS256",
-    ),
-    (
-        &[
-            "--with", "client-credentials", "--client-id", "m", "--private-key", "/k.pem", "--alg",
-            "ES256", "--secret-env", "S",
+            "--with",
+            "client-credentials",
+            "--client-id",
+            "m",
+            "--private-key",
+            "/k.pem",
+            "--alg",
+            "ES256",
+            "--secret-env",
+            "S",
         ],
         "--private-key",
     ),
@@ -62,17 +99,33 @@ const SENSELESS: &[(&[&str], &str)] = &[
         &["--with", "client-credentials", "--client-id", "m", "--token-endpoint", "no url"],
         "--token-endpoint",
     ),
-    (&["--with", "jwt-bearer"], "--client-id"),
-    (
-        &["--with", "jwt-bearer", "--client-id", "w", "--secret-env", "S", "--assertion-file", "/f"],
-        "--assertion-file",
-    ),
-    (&["--with", "enterprise", "--client-id", "c"], "--idp"),
-    (&["--with", "enterprise", "--idp-issuer", "https://i.example", "--idp-client-id", "x"], "--client-id"),
     (
         &[
-            "--with", "enterprise", "--client-id", "c", "--idp-issuer", "https://i.example",
-            "--idp-client-id", "x", "--id-token-file", "/f", "--id-token-env", "V",
+            "--with",
+            "jwt-bearer",
+            "--client-id",
+            "w",
+            "--secret-env",
+            "S",
+            "--assertion-file",
+            "/f",
+        ],
+        "--assertion-file",
+    ),
+    (
+        &[
+            "--with",
+            "enterprise",
+            "--client-id",
+            "c",
+            "--idp-issuer",
+            "https://i.example",
+            "--idp-client-id",
+            "x",
+            "--id-token-file",
+            "/f",
+            "--id-token-env",
+            "V",
         ],
         "--id-token",
     ),
@@ -88,26 +141,46 @@ const SENSELESS: &[(&[&str], &str)] = &[
 
 #[test]
 fn login_refuses_them() {
-    let home = Home::new("plaintext");
-    for (flags, named) in SENSELESS {
+    let home = Home::new("plaintext").with("S", "another-5ecret");
+    let mut wrong = Vec::new();
+    for (flags, named) in LACKING.iter().chain(SENSELESS) {
         let args = [&["login", URL, "--no-verify"], *flags].concat();
         let done = home.run(&args, "a-5ecret-that-is-long-enough-for-every-kind-0123456789\n");
-        assert_eq!(done.code, Some(2), "{flags:?}: {}", done.stderr);
-        assert!(done.stderr.contains(named), "{flags:?}: no {named}: {}", done.stderr);
-        assert_eq!(done.stdout, "");
+        if done.code != Some(2) || !done.stderr.contains(named) || !done.stdout.is_empty() {
+            wrong.push(format!("{flags:?} {named}: {:?} {}", done.code, done.stderr));
+        }
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(super::rows(&home).is_empty());
 }
 
 #[test]
 fn run_refuses_them_and_tells_its_client() {
+    let mut wrong = Vec::new();
     for (flags, named) in SENSELESS {
-        let mut bridge = Home::new("memory").launch(URL).args(flags).start();
+        let home = Home::new("memory").with("S", "another-5ecret");
+        let mut bridge = home.launch(URL).args(flags).start();
         bridge.request("1", "initialize", &initialize_params("2025-11-25"));
         let error = bridge.error("1");
-        assert!(error.to_string().contains(named), "{flags:?}: no {named}: {error}");
-        let ended = bridge.finish();
-        assert_eq!(ended.status.code(), Some(2), "{flags:?}: {}", ended.stderr);
+        let code = bridge.finish().status.code();
+        if code != Some(2) || !error.to_string().contains(named) {
+            wrong.push(format!("{flags:?} {named}: {code:?} {error}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// It may be in the vault; if not, the login is named.
+#[test]
+fn run_lacks_what_a_login_cannot_do_without() {
+    for (flags, _) in LACKING {
+        let mut bridge = Home::new("plaintext").launch(URL).args(flags).start();
+        bridge.request("1", "initialize", &initialize_params("2025-11-25"));
+        let error = bridge.error("1");
+        assert_eq!(error["code"], -31001, "{flags:?}: {error}");
+        let hint = error["data"]["hint"].as_str().unwrap_or_default();
+        let login = format!("keyferry login {URL} --with {}", flags[1]);
+        assert!(hint.starts_with(&login), "{flags:?}: {error}");
     }
 }
 
@@ -139,8 +212,7 @@ fn a_certificate_without_its_key_is_refused() {
     let args = ["login", URL, "--with", "none", "--client-cert", &cert, "--no-verify"];
     let done = home.run(&args, "").expect_one_of(&[1, 2]);
     assert!(done.stderr.contains("--client-key"), "{}", done.stderr);
-    let mut bridge =
-        Home::new("memory").launch(URL).args(&["--client-cert", &cert]).start();
+    let mut bridge = Home::new("memory").launch(URL).args(&["--client-cert", &cert]).start();
     bridge.request("1", "initialize", &initialize_params("2025-11-25"));
     let error = bridge.error("1");
     assert!(error.to_string().contains("--client-key"), "{error}");

@@ -35,10 +35,7 @@ impl Gate {
         self
     }
 
-    pub(crate) fn start(
-        self,
-        who: impl Fn(&Request) -> Verdict + Send + Sync + 'static,
-    ) -> Server {
+    pub(crate) fn start(self, who: impl Fn(&Request) -> Verdict + Send + Sync + 'static) -> Server {
         self.serve(Port::reserve(), who)
     }
 

@@ -9,9 +9,9 @@ pub(crate) mod dpop;
 pub(crate) mod gate;
 pub(crate) mod home;
 pub(crate) mod http;
+pub(crate) mod jws;
 #[cfg(target_os = "linux")]
 pub(crate) mod keyring;
-pub(crate) mod jws;
 pub(crate) mod legacy;
 pub(crate) mod login_endpoint;
 pub(crate) mod mcp_server;

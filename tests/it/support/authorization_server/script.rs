@@ -13,8 +13,7 @@ use std::time::Duration;
 pub(crate) type Changes = Vec<(&'static str, Value)>;
 
 /// The answer to a token request, or error code and description.
-pub(crate) type GrantOf =
-    Arc<dyn Fn(&Asked) -> Result<Map<String, Value>, Refused> + Send + Sync>;
+pub(crate) type GrantOf = Arc<dyn Fn(&Asked) -> Result<Map<String, Value>, Refused> + Send + Sync>;
 
 pub(crate) struct Script {
     /// Who is signed in at the server when a link is followed.

@@ -8,7 +8,12 @@ use crate::vault::VaultError;
 use reqwest::Method;
 use reqwest::header::HeaderMap;
 use std::net::IpAddr;
-use std::time::Instant;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// How long what replaced a refused credential, and is refused too, is not replaced again.
+const AT_ONCE: Duration = Duration::from_secs(10);
 
 /// The headers of one credential.
 #[derive(Debug, Clone, Default)]
@@ -24,6 +29,8 @@ pub struct Credential {
     pub(super) proof: Option<Proof>,
     /// When it was made because another one had been refused.
     pub(super) replaced: Option<Instant>,
+    /// The remote has taken it.
+    pub(super) accepted: Arc<AtomicBool>,
 }
 
 impl Credential {
@@ -36,11 +43,20 @@ impl Credential {
         headers
     }
 
-    /// What the remote's answer tells for the requests to come.
-    pub fn learn(&self, headers: &HeaderMap) {
+    /// What the remote's answer, of this HTTP status, tells for the requests to come.
+    pub fn learn(&self, status: u16, headers: &HeaderMap) {
+        if !matches!(status, 401 | 403) {
+            self.accepted.store(true, Ordering::Relaxed);
+        }
         if let Some(proof) = &self.proof {
             proof.learn(headers);
         }
+    }
+
+    /// It replaced a refused one a moment ago, and was never any better.
+    pub(super) fn replaced_in_vain(&self) -> bool {
+        self.replaced.is_some_and(|at| at.elapsed() < AT_ONCE)
+            && !self.accepted.load(Ordering::Relaxed)
     }
 }
 

@@ -54,21 +54,37 @@ impl Authorization {
         if self.brings_authorization() || self.plan.key.is_some() {
             return Ok(None);
         }
-        if let Asked::Whole(recipe) = &self.plan.asked {
-            return Ok(Some((self.with_passphrase(recipe).await?, false)));
-        }
         let made = |kind: Option<Kind>| kind.is_some_and(Kind::is_made);
         let by_sign_in = self.plan.oauth.enterprise.is_some() || self.desk.was_signed_in();
         if by_sign_in || !made(self.plan.kind.or_else(|| self.stored_kind())) {
             return Ok(None);
         }
-        let Some(Taught { recipe: Some(recipe), .. }) = self.taught().await? else {
-            return Err(self.never_taught());
+        let own = match &self.plan.asked {
+            Asked::Whole(recipe) => Some(&**recipe),
+            Asked::LacksSecret { otherwise, .. } => otherwise.as_deref(),
+            _ => None,
         };
+        let taught = match self.taught().await {
+            Ok(taught) => taught.and_then(|taught| taught.recipe),
+            // Flags that say it all need no vault.
+            Err(_) if own.is_some() => None,
+            Err(error) => return Err(error),
+        };
+        let taught = taught.filter(|recipe| match &self.plan.asked {
+            Asked::Whole(own) => own.is_same(recipe),
+            _ => self.is_wanted(recipe),
+        });
+        match (taught, own) {
+            (Some(taught), _) => Ok(Some((taught, true))),
+            (None, Some(own)) => Ok(Some((self.with_passphrase(own).await?, false))),
+            (None, None) => Err(self.never_taught()),
+        }
+    }
+
+    fn is_wanted(&self, recipe: &Recipe) -> bool {
         let details = recipe.details();
-        let fits = self.plan.kind.is_none_or(|kind| kind == recipe.kind())
-            && self.plan.wanted.iter().all(|(name, value)| details.get(name) == Some(value));
-        if fits { Ok(Some((recipe, true))) } else { Err(self.never_taught()) }
+        self.plan.kind.is_none_or(|kind| kind == recipe.kind())
+            && self.plan.wanted.iter().all(|(name, value)| details.get(name) == Some(value))
     }
 
     /// The vault may know the passphrase of a key that the flags name.
@@ -98,9 +114,14 @@ impl Authorization {
 
     pub(super) fn never_taught(&self) -> AuthorizationError {
         let kind = self.plan.kind.unwrap_or(Kind::ApiKey);
+        let lacks = match &self.plan.asked {
+            Asked::LacksFlag(flag) => format!(", and they lack {flag}"),
+            Asked::LacksSecret { what, .. } => format!(", and they lack {what}"),
+            _ => String::new(),
+        };
         AuthorizationError::SignInNeeded {
             message: format!(
-                "the vault has no {kind} credential as these flags ask for {} (account {})",
+                "the vault has no {kind} credential as these flags ask for {} (account {}){lacks}",
                 self.remote,
                 self.remote.account()
             ),

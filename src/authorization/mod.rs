@@ -40,6 +40,7 @@ pub use seen::Seen;
 pub use sign_in::{Cause, Link, Need, SignIn, SignInSettings};
 
 use crate::http::readable;
+use crate::oauth::client::basic_credentials;
 use crate::oauth::dpop::ProofKey;
 use crate::secret::Redactor;
 use crate::vault::Vault;
@@ -92,6 +93,8 @@ impl Authorization {
         }
         if let Some(secret) = &plan.oauth.client_secret {
             redactor.learn(secret.expose());
+            let id = plan.oauth.client_id.as_deref().unwrap_or_default();
+            basic_credentials(id, secret).iter().for_each(|one| redactor.learn(one.expose()));
         }
         let tokens = Arc::new(Tokens::new(
             vault.clone(),
@@ -134,6 +137,16 @@ impl Authorization {
     /// The text of an HTTP body, fit to show: of HTML only what a browser would show.
     pub fn clean_body(&self, body: &[u8]) -> String {
         self.redactor.clean(&readable(body))
+    }
+
+    /// What was made for `recipe` here, for other processes: it has been taught now.
+    pub async fn share(&self, recipe: &Recipe) {
+        self.machine.share(recipe).await;
+    }
+
+    /// The authorization server that a recipe's token came from, where it was found out.
+    pub fn found_issuer(&self) -> Option<String> {
+        self.machine.issuer()
     }
 
     /// What goes along with every kind, without a credential.
@@ -195,9 +208,9 @@ impl Authorization {
         Ok(taught.is_none_or(|taught| self.plan.oauth.teaches(&taught.plan)))
     }
 
-    /// The command that teaches the kind of credential in use, with further flags to follow.
-    pub fn login_anew(&self) -> String {
-        let kind = self.plan.kind.or_else(|| self.stored_kind()).unwrap_or(Kind::None);
+    /// The command that teaches the kind of credential in use, or of another kind if none is.
+    pub fn login_anew(&self, otherwise: Kind) -> String {
+        let kind = self.plan.kind.or_else(|| self.stored_kind()).unwrap_or(otherwise);
         self.remote.login_command((!kind.is_oauth()).then(|| kind.name()))
     }
 
@@ -209,7 +222,7 @@ impl Authorization {
     fn flags_suffice(&self) -> bool {
         self.plan.key.is_some()
             || self.plan.kind == Some(Kind::None)
-            || matches!(self.plan.asked, Asked::Whole(_))
+            || matches!(self.plan.asked, Asked::Whole(_) | Asked::LacksSecret { otherwise: Some(_), .. })
             || self.brings_authorization()
     }
 
@@ -234,7 +247,7 @@ impl Authorization {
             let record = self.tokens.renew(None).await?;
             return match record.plan.enterprise.is_some() {
                 true => self.exchanged(record, refused).await,
-                false => self.give_out(&record).await,
+                false => self.give_out(&record, refused.is_some()).await,
             };
         }
         let mut headers = HeaderMap::new();
@@ -262,11 +275,13 @@ impl Authorization {
         replaces: bool,
         recipe: &Recipe,
     ) -> Result<Arc<Credential>, AuthorizationError> {
-        let Made { minted, proof, expiry } = made;
+        let Made { minted, proof, expiry, .. } = made;
         let origin = if recipe.is_static() { Origin::Record } else { Origin::Made };
         let replaced = replaces.then(Instant::now);
         let headers = HeaderMap::from_iter(minted.headers);
-        self.keep(Credential { headers, key: minted.key, origin, expiry, proof, replaced }).await
+        let key = minted.key;
+        let credential = Credential { headers, key, origin, expiry, proof, replaced, ..Credential::default() };
+        self.keep(credential).await
     }
 
     /// What the ID token of a sign-in at the identity provider is good for.
@@ -290,7 +305,11 @@ impl Authorization {
     }
 
     /// The credential that these tokens make.
-    async fn give_out(&self, record: &TokenRecord) -> Result<Arc<Credential>, AuthorizationError> {
+    async fn give_out(
+        &self,
+        record: &TokenRecord,
+        replaces: bool,
+    ) -> Result<Arc<Credential>, AuthorizationError> {
         let mut headers = HeaderMap::new();
         let bearer = record.bearer().cloned();
         let proof_key = record.client.proof_key.clone().filter(|_| record.bound);
@@ -311,7 +330,9 @@ impl Authorization {
         let url = self.remote.url().clone();
         let proof = proof_key.map(|key| Proof::new(key, url, self.tokens.now));
         let (key, origin) = (bearer, Origin::Token);
-        self.keep(Credential { headers, key, origin, expiry, proof, replaced: None }).await
+        let replaced = replaces.then(Instant::now);
+        let credential = Credential { headers, key, origin, expiry, proof, replaced, ..Credential::default() };
+        self.keep(credential).await
     }
 
     /// The same key with the nonces that the remote gave, if it is in use.

@@ -79,7 +79,12 @@ pub enum Asked {
     /// All that it takes.
     Whole(Box<Recipe>),
     /// All but the secret: the recipe with it, and what to call it.
-    LacksSecret { finish: Box<dyn FnOnce(Secret<String>) -> Recipe + Send + Sync>, what: String },
+    LacksSecret {
+        finish: Box<dyn FnOnce(Secret<String>) -> Recipe + Send + Sync>,
+        what: String,
+        /// What can do without.
+        otherwise: Option<Box<Recipe>>,
+    },
     /// Not even all flags.
     LacksFlag(&'static str),
 }

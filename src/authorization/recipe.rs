@@ -6,7 +6,7 @@ use crate::credential::command::Command;
 use crate::credential::jwt::Jwt;
 use crate::credential::key_file::KeyFile;
 use crate::credential::password::Password;
-use crate::jws::Algorithm;
+use crate::jws::{Algorithm, SigningKey};
 use crate::secret::{Secret, sealed_option};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -21,7 +21,7 @@ pub enum Recipe {
     Password(Password),
     CloudflareAccess(CloudflareAccess),
     Command(Command),
-    Grant(Grant),
+    Grant(Box<Grant>),
 }
 
 /// A token from an authorization server, without a person.
@@ -82,6 +82,10 @@ impl Assertion {
 }
 
 impl Recipe {
+    pub fn grant(grant: Grant) -> Self {
+        Self::Grant(Box::new(grant))
+    }
+
     pub fn kind(&self) -> Kind {
         match self {
             Self::Jwt(_) => Kind::Jwt,
@@ -107,12 +111,44 @@ impl Recipe {
         }
     }
 
+    /// It is for this authorization server alone, whichever the remote names later.
+    pub fn bind(&mut self, issuer: String) {
+        if let Self::Grant(grant) = self
+            && grant.target.token_endpoint.is_none()
+        {
+            grant.target.issuer.get_or_insert(issuer);
+        }
+    }
+
+    /// Whether it makes the same as `taught`, which may be bound to what was found.
+    pub(super) fn is_same(&self, taught: &Self) -> bool {
+        let mut own = self.clone();
+        if let Self::Grant(grant) = taught
+            && let Some(issuer) = &grant.target.issuer
+        {
+            own.bind(issuer.clone());
+        }
+        own == *taught
+    }
+
     /// The file with a private key that it signs with.
     pub fn key_file(&mut self) -> Option<&mut KeyFile> {
         match self {
             Self::Jwt(jwt) => jwt.key.as_mut(),
             Self::Grant(grant) => grant.key.as_mut(),
             _ => None,
+        }
+    }
+
+    /// Whether its private key can sign as it is to.
+    ///
+    /// # Errors
+    /// Why not, in words without the key.
+    pub fn check_key(&self) -> Result<(), String> {
+        match self {
+            Self::Jwt(jwt) => jwt.signing_key().map(|_| ()).map_err(|error| error.to_string()),
+            Self::Grant(grant) if grant.key.is_some() => grant.signing_key().map(|_| ()),
+            _ => Ok(()),
         }
     }
 
@@ -151,6 +187,17 @@ impl Recipe {
 }
 
 impl Grant {
+    /// What signs the client's assertions.
+    ///
+    /// # Errors
+    /// Why there is nothing, in words.
+    pub(super) fn signing_key(&self) -> Result<SigningKey, String> {
+        let file = self.key.as_ref().ok_or("there is no private key")?;
+        let key = file.private_key().map_err(|error| error.to_string())?;
+        let algorithm = self.algorithm.unwrap_or(Algorithm::ES256);
+        SigningKey::private(algorithm, &key).map_err(|error| error.to_string())
+    }
+
     /// How the client authenticates, in the words of RFC 7591 as far as they fit.
     fn auth_method(&self) -> &'static str {
         if self.key.is_some() {

@@ -5,10 +5,7 @@ use crate::oauth::Challenge;
 use reqwest::header::WWW_AUTHENTICATE;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
-/// What replaced a refused credential, and is refused within this time, was not the fault.
-const AT_ONCE: Duration = Duration::from_secs(10);
 /// How long a 403 then means something else, where the token has no known end; in seconds.
 const SOMETHING_ELSE: u64 = 60;
 
@@ -29,7 +26,7 @@ impl Authorization {
         }
         if challenge.as_ref().is_some_and(Challenge::wants_dpop_nonce) && sent.proof.is_some() {
             // The token is good, and the proof was none (RFC 9449 section 9).
-            sent.learn(refusal.headers);
+            sent.learn(refusal.status, refusal.headers);
             return Ok(Arc::new(sent.clone()));
         }
         match sent.origin {
@@ -64,25 +61,42 @@ impl Authorization {
         if let (403, Some(challenge)) = (status, scope) {
             let record = self.tokens.load().await?;
             if let Some(record) = record.filter(|record| !record.carries(sent.key.as_ref())) {
-                return self.give_out(&record).await;
+                return self.give_out(&record, false).await;
             }
             let challenge = challenge.clone();
             return Err(self.desk.step_up(sent.key.clone(), challenge).await);
         }
-        // Some servers answer an expired token with 403 and nothing else.
-        let now = (self.tokens.now)();
-        let past = sent.expiry.is_some_and(|expiry| !expiry.is_fresh(now));
-        if status == 403 && (challenge.is_some() || !past) {
-            return Err(self.refused(sent.origin));
+        // Some servers answer an expired token, or a revoked one, with 403 and nothing else.
+        if status == 403 {
+            let told = challenge.is_none() && self.was_told_how().await?;
+            let now = (self.tokens.now)();
+            let past = sent.expiry.is_some_and(|expiry| !expiry.is_fresh(now));
+            if challenge.is_some() || !(past || told && self.may_have_ended(sent)) {
+                return Err(self.refused(sent.origin));
+            }
         }
         self.tokens.web.forget();
         match self.tokens.renew(sent.key.clone()).await {
-            Ok(record) => self.give_out(&record).await,
+            Ok(record) => self.give_out(&record, true).await,
             Err(AuthorizationError::Person(need)) => {
                 Err(AuthorizationError::Person(need.challenged(challenge)))
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Whether a bare 403 may mean that the token is of no use any more. Where another token
+    /// did not help, it means something else until that one's end.
+    fn may_have_ended(&self, sent: &Credential) -> bool {
+        let now = (self.tokens.now)();
+        if sent.expiry.is_some_and(|expiry| !expiry.is_valid(now)) {
+            return true;
+        }
+        if sent.replaced_in_vain() {
+            let end = sent.expiry.map_or(now + SOMETHING_ELSE, |expiry| expiry.at());
+            self.forbidden_until.store(end, Ordering::Relaxed);
+        }
+        now >= self.forbidden_until.load(Ordering::Relaxed)
     }
 
     /// The person said where to sign in, or as which client: for servers that publish nothing
@@ -102,20 +116,12 @@ impl Authorization {
         refusal: Refusal<'_>,
         challenge: Option<Challenge>,
     ) -> Result<Arc<Credential>, AuthorizationError> {
-        let now = (self.tokens.now)();
-        let at_once = sent.replaced.is_some_and(|at| at.elapsed() < AT_ONCE);
-        if refusal.status == 403 {
-            let ended = sent.expiry.is_some_and(|expiry| !expiry.is_valid(now));
-            if at_once && !ended {
-                let end = sent.expiry.map_or(now + SOMETHING_ELSE, |expiry| expiry.at());
-                self.forbidden_until.store(end, Ordering::Relaxed);
-            }
-            let other = challenge.as_ref().is_some_and(Challenge::is_insufficient_scope)
-                || (!ended && now < self.forbidden_until.load(Ordering::Relaxed));
-            if other {
-                return Err(self.refused(sent.origin));
-            }
-        } else if at_once {
+        let scope = challenge.as_ref().is_some_and(Challenge::is_insufficient_scope);
+        let ended = match refusal.status {
+            403 => !scope && self.may_have_ended(sent),
+            _ => !sent.replaced_in_vain(),
+        };
+        if !ended {
             return Err(self.refused(sent.origin));
         }
         self.machine.learn_clock(refusal.headers);

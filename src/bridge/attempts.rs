@@ -106,7 +106,7 @@ impl Exchange {
         if let (Ok(reply), [call, ..]) = (&reply, &self.calls[..]) {
             let (method, status) = (call.message.method().escape_debug(), reply.status.as_u16());
             tracing::debug!(%method, status, "the remote replied");
-            credential.learn(&reply.headers);
+            credential.learn(reply.status.as_u16(), &reply.headers);
         }
         reply.map_err(|failure| self.bridge.not_sent(&failure).into())
     }

@@ -101,7 +101,7 @@ impl Bridge {
         }
         let opened = self.remote.get(headers).await;
         if let Ok(reply) = &opened {
-            credential.learn(&reply.headers);
+            credential.learn(reply.status.as_u16(), &reply.headers);
         }
         match opened {
             Ok(reply)

@@ -115,7 +115,7 @@ impl Bridge {
             put(&mut headers);
             let reply = self.remote.post(text.clone(), headers).await;
             let reply = reply.map_err(|failure| self.not_sent(&failure))?;
-            credential.learn(&reply.headers);
+            credential.learn(reply.status.as_u16(), &reply.headers);
             match reply.status {
                 StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if !again => {
                     credential = self.after_refusal(reply, &credential).await?;

@@ -1,7 +1,7 @@
 //! What goes wrong between here and the remote, as JSON-RPC errors a person can act on.
 
 use super::Bridge;
-use crate::authorization::{AuthorizationError, Credential, Need, Refusal};
+use crate::authorization::{AuthorizationError, Credential, Kind as With, Need, Refusal};
 use crate::jsonrpc::{BridgeError, Kind, Message};
 use crate::transport::{Lost, Reply, SendFailure};
 use bytes::Bytes;
@@ -103,7 +103,7 @@ impl Bridge {
                 let mut error = BridgeError::new(REFUSED, format!("{remote} did not answer: {why}"))
                     .with_hint(format!(
                         "a login page stands in front of it, or the URL has moved; check the URL, or teach the credential: {}",
-                        remote.login_command(Some("api-key"))
+                        self.authorization.login_anew(With::ApiKey)
                     ));
                 error.http_status = Some(*status);
                 error
@@ -154,7 +154,7 @@ impl Bridge {
 
     /// The command that teaches a client certificate, beside what is known already.
     fn login_with_certificate(&self) -> String {
-        let login = self.authorization.login_anew();
+        let login = self.authorization.login_anew(With::None);
         format!("{login} --client-cert PEM --client-key PEM")
     }
 

@@ -101,7 +101,7 @@ async fn attempt(
         headers.insert(LAST_EVENT_ID, last_id.clone());
         let reply = bridge.remote.get(headers).await;
         let reply = reply.map_err(|failure| bridge.not_sent(&failure))?;
-        credential.learn(&reply.headers);
+        credential.learn(reply.status.as_u16(), &reply.headers);
         match reply.status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if !again => {
                 credential = bridge.after_refusal(reply, &credential).await?;

@@ -12,8 +12,16 @@ const LONGEST: u64 = 4 * 1024 * 1024;
 ///
 /// # Errors
 /// A usage failure if nothing comes.
-pub(super) fn secret(prompt: &str) -> Result<Secret<String>, Failure> {
-    read(prompt, |stdin, text| stdin.read_line(text))
+pub(super) fn secret(what: &str) -> Result<Secret<String>, Failure> {
+    perhaps(what)?.ok_or_else(|| empty(what))
+}
+
+/// The same, where it may be missing.
+///
+/// # Errors
+/// A usage failure if nothing can be read.
+pub(super) fn perhaps(what: &str) -> Result<Option<Secret<String>>, Failure> {
+    read(what, |stdin, text| stdin.read_line(text))
 }
 
 /// Nobody reads what stdin still has: a secret of several lines would be cut.
@@ -38,17 +46,17 @@ pub(super) fn nothing_left() -> Result<(), Failure> {
 ///
 /// # Errors
 /// A usage failure if nothing comes.
-pub(super) fn text(prompt: &str) -> Result<Secret<String>, Failure> {
-    read(prompt, |stdin, text| stdin.read_to_string(text))
+pub(super) fn text(what: &str) -> Result<Secret<String>, Failure> {
+    read(what, |stdin, text| stdin.read_to_string(text))?.ok_or_else(|| empty(what))
 }
 
 fn read(
-    prompt: &str,
+    what: &str,
     how: impl FnOnce(&mut Take<StdinLock<'static>>, &mut String) -> std::io::Result<usize>,
-) -> Result<Secret<String>, Failure> {
+) -> Result<Option<Secret<String>>, Failure> {
     let stdin = std::io::stdin();
     let text = if stdin.is_terminal() {
-        rpassword::prompt_password(prompt).map(Secret::new)
+        rpassword::prompt_password(format!("{what}: ")).map(Secret::new)
     } else {
         let mut text = Zeroizing::new(String::new());
         how(&mut stdin.lock().take(LONGEST), &mut text).map(|_| Secret::new(String::clone(&text)))
@@ -58,9 +66,10 @@ fn read(
             .hint("pipe it in, or use --secret-env VAR or --secret-file PATH")
     })?;
     let trimmed = text.expose().trim_end_matches(['\r', '\n']);
-    if trimmed.is_empty() {
-        return Err(Failure::new(Exit::Usage, "the secret is empty")
-            .hint("pipe it in, or use --secret-env VAR or --secret-file PATH"));
-    }
-    Ok(Secret::new(trimmed.to_owned()))
+    Ok((!trimmed.is_empty()).then(|| Secret::new(trimmed.to_owned())))
+}
+
+fn empty(what: &str) -> Failure {
+    Failure::new(Exit::Usage, format!("the secret is empty: {what}"))
+        .hint("pipe it in, or use --secret-env VAR or --secret-file PATH")
 }

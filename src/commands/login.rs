@@ -24,7 +24,8 @@ const LARGEST_ANSWER: usize = 16 * 1024 * 1024;
 pub(super) async fn login(args: &LoginArgs) -> Result<(), Failure> {
     let redactor = Arc::new(Redactor::default());
     let remote = config::remote(&args.remote)?;
-    let asking = config::asking(&args.credential, &args.network, &redactor)?;
+    let filled = !args.no_verify;
+    let asking = config::asking(&args.credential, &args.network, filled, &redactor)?;
     let kind = kind(&asking.plan);
     if kind.is_oauth() || asking.plan.oauth.enterprise.is_some() {
         return oauth::login(args, remote, asking, redactor).await;
@@ -39,7 +40,8 @@ pub(super) async fn login(args: &LoginArgs) -> Result<(), Failure> {
         must_last(&vault, in_memory, KEY_EACH_TIME).await?;
     }
     let Asking { plan, along, headers } = asking;
-    let taught = teach::taught(kind, plan, along, &remote, import, &redactor)?;
+    let mut taught = teach::taught(kind, plan, along, &remote, import, &redactor)?;
+    let mut verified_by = None;
     if !args.no_verify {
         let plan = verification_plan(kind, &taught);
         let asking = Asking { plan, along: taught.along.clone(), headers };
@@ -47,8 +49,17 @@ pub(super) async fn login(args: &LoginArgs) -> Result<(), Failure> {
         let endpoint = endpoint(args, &connection);
         let verified = verify::verify(&endpoint, &authorization).await?;
         report(&verified, &remote, kind);
+        // From now on its secret is for that one alone.
+        if let (Some(recipe), Some(issuer)) = (&mut taught.recipe, authorization.found_issuer()) {
+            recipe.bind(issuer);
+        }
+        verified_by = Some(authorization);
     }
-    keep(&vault, &remote, &taught).await
+    keep(&vault, &remote, &taught).await?;
+    if let (Some(authorization), Some(recipe)) = (verified_by, &taught.recipe) {
+        authorization.share(recipe).await;
+    }
+    Ok(())
 }
 
 /// Stores what was taught, and says so.

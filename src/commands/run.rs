@@ -40,7 +40,7 @@ pub(super) async fn run(args: &RunArgs) -> Result<(), Failure> {
 fn settings(args: &RunArgs) -> Result<Settings, (i32, Failure)> {
     let redactor = Arc::new(Redactor::default());
     let remote = config::remote(&args.remote).map_err(|failure| (UNREACHABLE, failure))?;
-    let asking = config::asking(&args.credential, &args.network, &redactor)
+    let asking = config::asking(&args.credential, &args.network, true, &redactor)
         .map_err(|failure| (SIGN_IN_NEEDED, failure))?;
     let vault = config::vault(false, args.credential.secret_env.as_deref())
         .map_err(|failure| (VAULT, failure))?;

@@ -33,7 +33,7 @@ async fn set(
     must_last(&vault, in_memory, KEY_EACH_TIME).await?;
     let value = match given {
         Some(value) => value,
-        None => ask::text(&format!("secret '{name}': "))?,
+        None => ask::text(&format!("secret '{name}'"))?,
     };
     let key = RecordKey::Named(name.to_owned());
     let header = Header {

@@ -213,7 +213,7 @@ impl<'a> Probe<'a> {
             }
         })?;
         if let Some(credential) = &self.credential {
-            credential.learn(&reply.headers);
+            credential.learn(reply.status.as_u16(), &reply.headers);
         }
         if reply.status == 401 || reply.status == 403 {
             let status = reply.status.as_u16();
@@ -317,7 +317,8 @@ impl<'a> Probe<'a> {
             self.said(body)
         );
         if Reply::is_about_client_certificate(status, body) {
-            let hint = "name a client certificate: --client-cert PEM --client-key PEM";
+            let hint =
+                "name a client certificate that it accepts: --client-cert PEM --client-key PEM";
             return Failure::new(Exit::SignInNeeded, message).hint(hint);
         }
         Failure::new(Exit::Network, message)

@@ -25,17 +25,19 @@ pub struct Asking {
     pub headers: Vec<HeaderTemplate>,
 }
 
-/// What the flags of a command ask for; the vault decides the rest.
+/// What the flags of a command ask for; the vault decides the rest. References in headers are
+/// filled in at once if they are needed now (`filled`).
 ///
 /// # Errors
 /// A usage failure that names the flag or reference at fault.
 pub fn asking(
     args: &CredentialArgs,
     network: &NetworkArgs,
+    filled: bool,
     redactor: &Redactor,
 ) -> Result<Asking, Failure> {
     let plan = plan(args, redactor)?;
-    let headers = headers::templates(&args.header, &args.header_file, redactor)?;
+    let headers = headers::templates(&args.header, &args.header_file, filled, redactor)?;
     let certificate = &args.certificate;
     if certificate.import_key
         && certificate.client_cert.is_none()

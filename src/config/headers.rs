@@ -12,27 +12,32 @@ use std::path::PathBuf;
 pub(super) fn templates(
     lines: &[String],
     files: &[PathBuf],
+    fill: bool,
     redactor: &Redactor,
 ) -> Result<Vec<HeaderTemplate>, Failure> {
     let mut templates = Vec::new();
     for path in files {
         for line in read(path, "--header-file")?.lines().map(str::trim) {
             if !line.is_empty() && !line.starts_with('#') {
-                templates.push(template(line, redactor)?);
+                templates.push(template(line, fill, redactor)?);
             }
         }
     }
     for line in lines {
-        let template = template(line, redactor)?;
+        let template = template(line, fill, redactor)?;
         warn_of_literal(line, &template.name);
         templates.push(template);
     }
     Ok(templates)
 }
 
-fn template(line: &str, redactor: &Redactor) -> Result<HeaderTemplate, Failure> {
+fn template(line: &str, fill: bool, redactor: &Redactor) -> Result<HeaderTemplate, Failure> {
     let usage = |message: String| Failure::new(Exit::Usage, message).hint("--header 'Name: value'");
-    let HeaderTemplate { name, parts } = HeaderTemplate::read(line).map_err(usage)?;
+    let read = HeaderTemplate::read(line).map_err(usage)?;
+    if !fill {
+        return Ok(read);
+    }
+    let HeaderTemplate { name, parts } = read;
     let parts = parts.into_iter().map(|part| filled(part, &name, redactor));
     Ok(HeaderTemplate { parts: parts.collect::<Result<_, _>>()?, name })
 }
@@ -116,7 +121,7 @@ mod tests {
     use super::*;
 
     fn value(line: &str) -> Result<(String, String), String> {
-        let template = template(line, &Redactor::default()).map_err(|failure| failure.message)?;
+        let template = template(line, true, &Redactor::default()).map_err(|failure| failure.message)?;
         let text = template.parts.iter().map(|part| match part {
             HeaderPart::Text(text) => text.expose().clone(),
             HeaderPart::Vault(name) => format!("<{name}>"),

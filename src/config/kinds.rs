@@ -247,21 +247,30 @@ fn client_credentials(given: Given<'_>) -> Result<Asked, Failure> {
         if given.secret.is_some() {
             return Err(usage("a client has --private-key or a secret, not both"));
         }
-        return Ok(whole(Recipe::Grant(grant)));
+        return Ok(whole(Recipe::grant(grant)));
     }
-    // The certificate is what it shows (RFC 8705 section 2).
-    if given.secret.is_none() && given.args.certificate.client_cert.is_some() {
-        return Ok(whole(Recipe::Grant(grant)));
-    }
-    Ok(with_secret(given.secret, "the client secret".into(), move |secret| {
-        Recipe::Grant(Grant { client_secret: Some(secret), ..grant })
-    }))
+    // The certificate may be what it shows (RFC 8705 section 2).
+    let by_certificate = given.args.certificate.client_cert.is_some();
+    let without = by_certificate.then(|| Box::new(Recipe::grant(grant.clone())));
+    let what = match by_certificate {
+        true => "the client secret, or nothing if the certificate is what the client shows",
+        false => "the client secret",
+    };
+    let asked = with_secret(given.secret, what.into(), move |secret| {
+        Recipe::grant(Grant { client_secret: Some(secret), ..grant })
+    });
+    Ok(match asked {
+        Asked::LacksSecret { finish, what, .. } => {
+            Asked::LacksSecret { finish, what, otherwise: without }
+        }
+        asked => asked,
+    })
 }
 
 fn jwt_bearer(given: Given<'_>) -> Asked {
     let file = given.args.kinds.assertion_file.as_deref().map(absolute);
     let grant = move |assertion| {
-        Recipe::Grant(Grant {
+        Recipe::grant(Grant {
             flow: Flow::JwtBearer(assertion),
             target: given.oauth,
             client_secret: None,
@@ -306,6 +315,7 @@ fn enterprise(given: Given<'_>) -> Result<Asked, Failure> {
     if args.idp_issuer.is_none() && !id_token.is_some() {
         return Ok(Asked::LacksFlag("--idp-issuer"));
     }
+    let by_sign_in = !id_token.is_some();
     let provider = IdentityProvider {
         issuer: args.idp_issuer.clone(),
         token_endpoint: args.idp_token_endpoint.clone(),
@@ -313,20 +323,28 @@ fn enterprise(given: Given<'_>) -> Result<Asked, Failure> {
         client_secret,
         id_token,
     };
-    Ok(whole(Recipe::Grant(Grant {
+    let grant = Grant {
         flow: Flow::Enterprise(provider),
         target: given.oauth,
-        client_secret: given.secret,
+        client_secret: None,
         key: None,
         algorithm: None,
         key_id: None,
-    })))
+    };
+    if by_sign_in {
+        let client_secret = given.secret;
+        return Ok(whole(Recipe::grant(Grant { client_secret, ..grant })));
+    }
+    Ok(with_secret(given.secret, "the client secret".into(), move |secret| {
+        Recipe::grant(Grant { client_secret: Some(secret), ..grant })
+    }))
 }
 
 /// Without an ID token a person signs in at the identity provider, for one.
 pub(super) fn by_sign_in(asked: Asked) -> (Asked, OAuthPlan) {
     let Asked::Whole(recipe) = asked else { return (asked, OAuthPlan::default()) };
-    let Recipe::Grant(Grant { flow: Flow::Enterprise(provider), target, .. }) = &*recipe else {
+    let Recipe::Grant(grant) = &*recipe else { return (Asked::Whole(recipe), OAuthPlan::default()) };
+    let Flow::Enterprise(provider) = &grant.flow else {
         return (Asked::Whole(recipe), OAuthPlan::default());
     };
     if provider.id_token.is_some() {
@@ -343,17 +361,16 @@ pub(super) fn by_sign_in(asked: Asked) -> (Asked, OAuthPlan) {
         client_metadata_url: None,
         resource: None,
         enterprise: None,
-        ..target.clone()
+        ..grant.target.clone()
     };
-    if let Recipe::Grant(grant) = *recipe {
-        plan.enterprise = Some(Box::new(grant));
-    }
+    plan.enterprise = Some(grant.clone());
     (Asked::Nothing, plan)
 }
 
 fn algorithm(name: &str) -> Result<Algorithm, Failure> {
-    Algorithm::from_name(name)
-        .ok_or_else(|| usage("--alg is one of HS256, HS384, HS512, RS256, PS256, ES256, EdDSA"))
+    const ALL: &str = "HS256, HS384, HS512, RS256, PS256, ES256, EdDSA";
+    let found = Algorithm::from_name(name);
+    found.ok_or_else(|| usage(format!("'{name}' is nothing that --alg takes; it takes {ALL}")))
 }
 
 fn key_file(path: &Path) -> KeyFile {
@@ -379,7 +396,7 @@ fn lacks_secret(
     what: impl Into<String>,
     finish: impl FnOnce(Secret<String>) -> Recipe + Send + Sync + 'static,
 ) -> Asked {
-    Asked::LacksSecret { finish: Box::new(finish), what: what.into() }
+    Asked::LacksSecret { finish: Box::new(finish), what: what.into(), otherwise: None }
 }
 
 fn usage(message: impl Into<String>) -> Failure {

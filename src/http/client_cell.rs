@@ -24,7 +24,7 @@ pub struct ClientCell {
 struct Built {
     client: Client,
     /// None without TLS.
-    tls: Option<(ClientConfig, Arc<ClientCertificate>)>,
+    tls: Option<(Box<ClientConfig>, Arc<ClientCertificate>)>,
 }
 
 impl ClientCell {
@@ -74,7 +74,7 @@ impl ClientCell {
     /// the same alert where that was the reason; then the request that failed was not read.
     pub async fn ask_why(&self, url: &Url) -> Option<TlsRefusal> {
         let (config, certificate) = self.cell.get()?.tls.as_ref()?;
-        let mut config = config.clone();
+        let mut config = ClientConfig::clone(config);
         config.alpn_protocols = vec!["http/1.1".into()];
         let client = base(&self.settings).http1_only().tls_backend_preconfigured(config);
         let request = client.build().ok()?.request(Method::OPTIONS, url.clone());
@@ -112,7 +112,7 @@ fn build(settings: &ClientSettings, tls: Option<&Tls>) -> Result<Built, ClientEr
     let (config, certificate) = tls::configuration(tls)?;
     let client = base(settings).tls_backend_preconfigured(config.clone());
     let client = client.build().map_err(tls_error)?;
-    Ok(Built { client, tls: Some((config, certificate)) })
+    Ok(Built { client, tls: Some((Box::new(config), certificate)) })
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one place a client is built")]

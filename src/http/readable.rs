@@ -46,7 +46,12 @@ pub fn cause(error: &reqwest::Error) -> String {
         innermost = source;
         text = Some(innermost.to_string());
     }
-    text.unwrap_or_else(|| "the request could not be sent".into())
+    let text = text.unwrap_or_else(|| "the request could not be sent".into());
+    // What rustls says of it is for programmers.
+    if text.starts_with("peer closed connection without sending TLS close_notify") {
+        return "connection closed in the middle of TLS".into();
+    }
+    text
 }
 
 #[cfg(test)]

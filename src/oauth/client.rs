@@ -101,6 +101,19 @@ impl AuthMethod {
     }
 }
 
+/// What `client_secret_basic` makes of a client's id and secret (RFC 6749 section 2.3.1), and
+/// what it would be without the encoding that some leave out.
+pub fn basic_credentials(id: &str, secret: &Secret<String>) -> [Secret<String>; 2] {
+    let form = |text: &str| -> Zeroizing<String> {
+        Zeroizing::new(url::form_urlencoded::byte_serialize(text.as_bytes()).collect())
+    };
+    let joined = |id: &str, secret: &str| {
+        let joined = Zeroizing::new(format!("{id}:{secret}"));
+        Secret::new(BASE64.encode(joined.as_bytes()))
+    };
+    [joined(&form(id), &form(secret.expose())), joined(id, secret.expose())]
+}
+
 impl Client {
     /// One that the person named (`--client-id`).
     pub fn preregistered(

@@ -155,7 +155,12 @@ async fn choose(
         }
         None => listed,
     };
-    let given = |issuer: String| AuthorizationServer { issuer, ..AuthorizationServer::default() };
+    // Without metadata its page is where MCP 2025-03-26 has it.
+    let given = |issuer: String| AuthorizationServer {
+        authorization_endpoint: Some(format!("{}/authorize", issuer.trim_end_matches('/'))),
+        issuer,
+        ..AuthorizationServer::default()
+    };
     if issuers.is_empty() {
         let origin = remote.origin().ascii_serialization();
         return match server_metadata(web, &origin, false).await? {
@@ -302,7 +307,7 @@ pub fn default_endpoints(remote: &Url) -> AuthorizationServer {
 }
 
 /// What a remote that publishes no `resource` is called (RFC 8707 section 2).
-fn resource_of(remote: &Url) -> String {
+pub fn resource_of(remote: &Url) -> String {
     let mut resource = remote.clone();
     resource.set_query(None);
     resource.set_fragment(None);

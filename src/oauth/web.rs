@@ -9,8 +9,8 @@ mod clients;
 
 use super::cache::Cache;
 use crate::http::{
-    AddressPolicy, ClientError, ClientSettings, Reach, cause, is_forbidden_address,
-    is_loopback, reach_of,
+    AddressPolicy, ClientError, ClientSettings, Reach, cause, is_forbidden_address, is_loopback,
+    reach_of,
 };
 use crate::secret::Secret;
 pub use answer::Answer;
@@ -19,8 +19,8 @@ use clients::Clients;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
 use reqwest::{Body, Method, Request, Response};
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::time::timeout;

@@ -165,7 +165,7 @@ test('a certificate and a bearer key: the server wants both', limit, async (t) =
   await knows(t, both.url, 'alice', { where: home(), args, env: { BOTH_KEY: KEY }, secrets });
 
   await isRefused(t, both.url, { where: home(), args: alone(...showing(holders.alice)), secrets }, /401/, /keyferry login/);
-  await isRefused(t, both.url, { where: home(), args, env: { BOTH_KEY: 'another-key' }, secrets }, /403/, /keyferry login/);
+  await isRefused(t, both.url, { where: home(), args, env: { BOTH_KEY: 'another-key' }, secrets }, /403/, /--secret-env/);
   const keyOnly = ['--with', 'api-key', '--ca-cert', ours.ca, '--secret-env', 'BOTH_KEY'];
   await isRefused(t, both.url, { where: home(), args: keyOnly, env: { BOTH_KEY: KEY }, secrets }, /certificate/i, /keyferry login/);
 });

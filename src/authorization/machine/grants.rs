@@ -2,14 +2,16 @@
 //! company.
 
 use super::Machine;
+use super::trouble::host;
 use crate::authorization::recipe::{Assertion, Flow, Grant, IdentityProvider, Recipe};
 use crate::authorization::{AuthorizationError, OAuthPlan};
 use crate::credential::Minted;
 use crate::credential::api_key::Placement;
-use crate::jws::SigningKey;
 use crate::oauth::AssertionKey;
-use crate::oauth::client::AuthMethod;
-use crate::oauth::discovery::{Discovered, authorization_server};
+use crate::oauth::client::{AuthMethod, basic_credentials};
+use crate::oauth::discovery::{
+    Discovered, DiscoveryError, Source, authorization_server, resource_of,
+};
 use crate::oauth::dpop::ProofKey;
 use crate::oauth::grant::{
     Exchange, ID_JAG, ID_TOKEN, client_credentials, jwt_bearer, token_exchange,
@@ -96,17 +98,21 @@ impl Machine {
         if let Some(place) = known {
             return Ok(place);
         }
-        let found = match (&target.token_endpoint, &target.resource) {
-            // Nothing is left to be found out.
-            (Some(endpoint), resource) if resource.is_some() || target.no_resource => Place {
-                endpoint: endpoint.clone(),
-                issuer: target.issuer.clone().unwrap_or_default(),
-                resource: resource.clone(),
-                methods: None,
-                alias: None,
-                dpop: false,
-            },
-            _ => self.discovered(recipe, target).await?,
+        let found = match &target.token_endpoint {
+            // All was said: nobody is asked.
+            Some(endpoint) => {
+                let url = self.tokens.remote.url();
+                let resource = target.resource.clone().or_else(|| Some(resource_of(url)));
+                Place {
+                    endpoint: endpoint.clone(),
+                    issuer: target.issuer.clone().unwrap_or_default(),
+                    resource: resource.filter(|_| !target.no_resource),
+                    methods: None,
+                    alias: None,
+                    dpop: false,
+                }
+            }
+            None => self.discovered(recipe, target).await?,
         };
         *self.place.lock().unwrap_or_else(PoisonError::into_inner) = Some(found.clone());
         Ok(found)
@@ -118,8 +124,12 @@ impl Machine {
         target: &OAuthPlan,
     ) -> Result<Place, AuthorizationError> {
         let found = self.desk.discover_for(target).await;
-        let Discovered { resource, server, dpop_bound, .. } =
+        let Discovered { resource, server, dpop_bound, from, .. } =
             found.map_err(|error| self.undiscovered(recipe, &error))?;
+        if from == Source::Defaults {
+            let host = host(self.tokens.remote.url().as_str()).unwrap_or_default();
+            return Err(self.undiscovered(recipe, &DiscoveryError::Nothing { host }));
+        }
         let dpop = dpop_bound || server.offers_dpop();
         let given = target.resource.clone().or(Some(resource));
         let alias = server.token_endpoint_for(AuthMethod::TlsClientAuth).map(str::to_owned);
@@ -141,6 +151,7 @@ impl Machine {
     ) -> Result<Client, AuthorizationError> {
         let id = grant.target.client_id.clone().unwrap_or_default();
         let methods = place.methods.as_deref();
+        self.learn_basic(&id, grant.client_secret.as_ref());
         let by_certificate = matches!(grant.flow, Flow::ClientCredentials)
             && grant.client_secret.is_none()
             && grant.key.is_none();
@@ -149,12 +160,8 @@ impl Machine {
         } else {
             Client::preregistered(id, grant.client_secret.clone(), methods)
         };
-        if let Some(file) = &grant.key {
-            let failed = |why: String| self.failed(recipe, &why);
-            let key = file.private_key().map_err(|error| failed(error.to_string()))?;
-            let algorithm = grant.algorithm.unwrap_or(crate::jws::Algorithm::ES256);
-            let key = SigningKey::private(algorithm, &key);
-            let key = key.map_err(|error| failed(error.to_string()))?;
+        if grant.key.is_some() {
+            let key = grant.signing_key().map_err(|why| self.failed(recipe, &why))?;
             client.method = AuthMethod::PrivateKeyJwt;
             client.assertion_key = Some(AssertionKey::new(key, grant.key_id.clone()));
         }
@@ -164,6 +171,12 @@ impl Machine {
             client.proof_key = Some(key);
         }
         Ok(client)
+    }
+
+    fn learn_basic(&self, id: &str, secret: Option<&Secret<String>>) {
+        for spelled in secret.into_iter().flat_map(|secret| basic_credentials(id, secret)) {
+            self.tokens.redactor.learn(spelled.expose());
+        }
     }
 
     fn assertion(
@@ -208,6 +221,7 @@ impl Machine {
             }
         };
         let id = provider.client_id.clone().unwrap_or_default();
+        self.learn_basic(&id, provider.client_secret.as_ref());
         let client = Client::preregistered(id, provider.client_secret.clone(), methods.as_deref());
         let exchange = Exchange {
             subject_token: &id_token,

@@ -1,6 +1,7 @@
 //! From a recipe to headers.
 
-use super::{Machine, Made};
+use super::trouble::host;
+use super::{Machine, Made, PATIENCE};
 use crate::authorization::AuthorizationError;
 use crate::authorization::proof::Proof;
 use crate::authorization::recipe::Recipe;
@@ -9,7 +10,6 @@ use crate::credential::Minted;
 use crate::credential::command::Command;
 use crate::credential::jwt::Jwt;
 use crate::credential::password::Password;
-use crate::jws::SigningKey;
 use crate::oauth::dpop::ProofKey;
 use reqwest::header::HeaderMap;
 
@@ -23,8 +23,24 @@ pub(super) struct Brewed {
 }
 
 impl Machine {
+    /// As [`Self::brew`], but servers that are silent hold nobody up for long.
+    pub(super) async fn brew_in_time(&self, recipe: &Recipe) -> Result<Brewed, AuthorizationError> {
+        // A command has a limit of its own.
+        if !recipe.is_shared() {
+            return self.brew(recipe).await;
+        }
+        let brewed = tokio::time::timeout(PATIENCE, self.brew(recipe)).await;
+        brewed.unwrap_or_else(|_| {
+            let named = recipe.named();
+            let host = named.first().and_then(|url| host(url));
+            let host = host.unwrap_or_else(|| "its authorization server".to_owned());
+            let why = format!("{host} did not answer within {} s", PATIENCE.as_secs());
+            Err(self.unavailable(recipe, &why))
+        })
+    }
+
     /// Asks whoever has to be asked.
-    pub(super) async fn brew(&self, recipe: &Recipe) -> Result<Brewed, AuthorizationError> {
+    async fn brew(&self, recipe: &Recipe) -> Result<Brewed, AuthorizationError> {
         // An answer is as old as its question.
         let obtained_at = self.now();
         let mut proof_key = None;
@@ -58,21 +74,11 @@ impl Machine {
         let expiry = minted.expires_at.map(|at| Expiry::new(obtained_at, at, now));
         let url = self.tokens.remote.url().clone();
         let proof = proof_key.map(|key| Proof::new(key, url, self.tokens.now));
-        Made { minted, proof, expiry }
+        Made { minted, proof, expiry, obtained_at }
     }
 
     fn sign(&self, jwt: &Jwt) -> Result<Minted, String> {
-        let key = match &jwt.key {
-            Some(file) => {
-                let key = file.private_key().map_err(|error| error.to_string())?;
-                SigningKey::private(jwt.alg, &key)
-            }
-            None => match &jwt.secret {
-                Some(secret) => SigningKey::shared(jwt.alg, secret),
-                None => return Err("there is nothing to sign with".to_owned()),
-            },
-        };
-        let key = key.map_err(|error| error.to_string())?;
+        let key = jwt.signing_key().map_err(|error| error.to_string())?;
         // The remote judges by its own clock, and this machine's decides when to sign anew.
         let (here, there) = (self.now(), self.remote_now());
         let mut minted = jwt.mint(&key, there).map_err(|error| error.to_string())?;

@@ -24,8 +24,10 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 
-/// How long a failure answers for those who come after it.
-const SHARED: Duration = Duration::from_secs(1);
+/// How long a refusal answers for those who come after it.
+const REFUSED: Duration = Duration::from_secs(1);
+/// Longest wait for servers: the client has its answer within 10 s.
+const PATIENCE: Duration = Duration::from_secs(8);
 
 /// Makes credentials for one account at one remote.
 pub(super) struct Machine {
@@ -44,7 +46,8 @@ pub(super) struct Machine {
 #[derive(Default)]
 struct Held {
     made: Option<Made>,
-    failure: Option<(Instant, AuthorizationError)>,
+    /// How the last attempt failed, and with which recipe.
+    failure: Option<(Instant, Recipe, AuthorizationError)>,
 }
 
 /// One that was made.
@@ -53,6 +56,12 @@ pub(super) struct Made {
     pub(super) minted: Minted,
     pub(super) proof: Option<Proof>,
     pub(super) expiry: Option<Expiry>,
+    /// In seconds since 1970.
+    obtained_at: u64,
+}
+
+fn is_refused(error: &AuthorizationError) -> bool {
+    matches!(error, AuthorizationError::SignInNeeded { .. })
 }
 
 impl Made {
@@ -97,9 +106,11 @@ impl Machine {
         if let Some(made) = held.made.as_ref().filter(|made| will_do(made)) {
             return Ok(made.clone());
         }
-        // Those who waited while it failed share the failure.
-        if let Some((at, failure)) = &held.failure
-            && (*at > came || at.elapsed() < SHARED)
+        // Those who waited while it failed share the failure. A password that is refused is not
+        // shown again and again: accounts get locked.
+        if let Some((at, failed, failure)) = &held.failure
+            && failed == recipe
+            && (*at > came || (is_refused(failure) && at.elapsed() < REFUSED))
         {
             return Err(failure.clone());
         }
@@ -110,7 +121,7 @@ impl Machine {
         let made = if taught && recipe.is_shared() {
             self.make_shared(recipe, will_do).await
         } else {
-            self.brew(recipe).await.map(|brewed| self.made(brewed))
+            self.brew_in_time(recipe).await.map(|brewed| self.made(brewed))
         };
         match made {
             Ok(made) => {
@@ -119,10 +130,24 @@ impl Machine {
             }
             Err(error) => {
                 *self.place.lock().unwrap_or_else(PoisonError::into_inner) = None;
-                held.failure = Some((Instant::now(), error.clone()));
+                held.failure = Some((Instant::now(), recipe.clone(), error.clone()));
                 Err(error)
             }
         }
+    }
+
+    /// Keeps what was made for `recipe` here for other processes.
+    pub(super) async fn share(&self, recipe: &Recipe) {
+        let made = self.held.lock().await.made.clone();
+        if let Some(made) = made.filter(|_| recipe.is_shared()) {
+            self.keep_for_others(recipe, &made).await;
+        }
+    }
+
+    /// Where tokens are asked for, if that was found out from the remote.
+    pub(super) fn issuer(&self) -> Option<String> {
+        let place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
+        place.as_ref().map(|place| place.issuer.clone()).filter(|issuer| !issuer.is_empty())
     }
 
     fn now(&self) -> u64 {

@@ -56,9 +56,9 @@ impl Machine {
         if let Some(made) = known(self.find(&fingerprint).await) {
             return Ok(made);
         }
-        let brewed = self.brew(recipe).await?;
-        self.keep(fingerprint, &brewed).await;
-        Ok(self.made(brewed))
+        let made = self.made(self.brew_in_time(recipe).await?);
+        self.keep_for_others(recipe, &made).await;
+        Ok(made)
     }
 
     async fn find(&self, fingerprint: &str) -> Option<Brewed> {
@@ -89,21 +89,19 @@ impl Machine {
         Some(Brewed { minted, obtained_at: payload.obtained_at, proof_key })
     }
 
-    async fn keep(&self, recipe: String, brewed: &Brewed) {
+    pub(super) async fn keep_for_others(&self, recipe: &Recipe, made: &Made) {
         let header = |(name, value): &(HeaderName, HeaderValue)| SealedHeader {
             name: name.to_string(),
             value: Secret::new(value.to_str().unwrap_or_default().to_owned()),
         };
+        let proof_key = made.proof.as_ref().map(|proof| proof.key().pkcs8());
         let payload = Payload {
-            recipe,
-            headers: brewed.minted.headers.iter().map(header).collect(),
-            key: brewed.minted.key.clone(),
-            obtained_at: brewed.obtained_at,
-            expires_at: brewed.minted.expires_at,
-            proof_key: brewed
-                .proof_key
-                .as_ref()
-                .map(|key| Secret::new(BASE64.encode(key.pkcs8().expose()))),
+            recipe: fingerprint(recipe),
+            headers: made.minted.headers.iter().map(header).collect(),
+            key: made.minted.key.clone(),
+            obtained_at: made.obtained_at,
+            expires_at: made.minted.expires_at,
+            proof_key: proof_key.map(|der| Secret::new(BASE64.encode(der.expose()))),
         };
         let Ok(payload) = serde_json::to_vec(&payload).map(Secret::new) else { return };
         let (place, header) = (self.place_in_vault(), Header::of("minted"));

@@ -48,6 +48,13 @@ pub(in crate::authorization) fn flags(details: &BTreeMap<String, Value>) -> Stri
     flags
 }
 
+/// Host and port, without what may be secret.
+pub(super) fn host(url: &str) -> Option<String> {
+    let url = Url::parse(url).ok()?;
+    let name = url.host_str()?;
+    Some(url.port().map_or(name.to_owned(), |port| format!("{name}:{port}")))
+}
+
 impl Machine {
     /// `why` may quote a server or a program.
     pub(super) fn failed(&self, recipe: &Recipe, why: &str) -> AuthorizationError {
@@ -84,8 +91,7 @@ impl Machine {
         url: &str,
         error: &PasswordError,
     ) -> AuthorizationError {
-        let host = Url::parse(url).ok();
-        let host = host.as_ref().and_then(Url::host_str).unwrap_or_default();
+        let host = host(url).unwrap_or_default();
         let said = error.said().map(|said| format!(": {said}")).unwrap_or_default();
         let why = format!("{host}: {error}{said}");
         match error {

@@ -5,7 +5,7 @@ use super::desk::Desk;
 use super::errand::Errand;
 use super::trouble::Trouble;
 use crate::authorization::{Along, AuthorizationError, OAuthPlan};
-use crate::oauth::client::ClientOrigin;
+use crate::oauth::client::{ClientOrigin, basic_credentials};
 use crate::oauth::discovery::Discovered;
 use crate::oauth::dpop::ProofKey;
 use crate::oauth::redirect::{BindError, Listener, Port, Settings};
@@ -114,6 +114,9 @@ impl Desk {
 
     fn learn(&self, client: &Client) {
         for secret in [&client.secret, &client.registration_access_token].into_iter().flatten() {
+            self.tokens.redactor.learn(secret.expose());
+        }
+        for secret in client.secret.iter().flat_map(|secret| basic_credentials(&client.id, secret)) {
             self.tokens.redactor.learn(secret.expose());
         }
     }

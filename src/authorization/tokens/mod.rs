@@ -13,6 +13,7 @@ pub(super) use record::{Endpoints, TokenRecord, is_sign_in};
 
 use super::{AuthorizationError, Need, OAuthPlan, Remote};
 use crate::oauth::Web;
+use crate::oauth::client::basic_credentials;
 use crate::secret::{Redactor, Secret};
 use crate::vault::{Kept, Vault, VaultError};
 use std::sync::Arc;
@@ -113,6 +114,10 @@ impl Tokens {
             })?;
         for secret in record.secrets() {
             self.redactor.learn_passing(secret.expose());
+        }
+        let (id, secret) = (&record.client.id, record.client.secret.iter());
+        for spelled in secret.flat_map(|secret| basic_credentials(id, secret)) {
+            self.redactor.learn_passing(spelled.expose());
         }
         for named in [&record.plan.issuer, &record.plan.token_endpoint].into_iter().flatten() {
             self.web.name(named);

@@ -2,7 +2,7 @@
 
 use super::expiry::Expiry;
 use crate::authorization::record::KindError;
-use crate::authorization::{Along, Flow, Grant, Kind, OAuthPlan, Recipe, Remote, record_header};
+use crate::authorization::{Along, Flow, Kind, OAuthPlan, Recipe, Remote, record_header};
 use crate::oauth::Client;
 use crate::oauth::client::AuthMethod;
 use crate::secret::Secret;
@@ -111,7 +111,7 @@ impl TokenRecord {
         add("sign_in_needed", self.refused.then_some(Value::from(true)));
         add("dpop", self.bound.then_some(Value::from(true)));
         if let Some(grant) = &self.plan.enterprise {
-            let own = Recipe::Grant(Grant::clone(grant)).details();
+            let own = Recipe::Grant(grant.clone()).details();
             details.extend(own.into_iter().filter(|(name, _)| name != "issuer"));
             details.insert(SIGN_IN.to_owned(), json!(true));
         }
@@ -127,7 +127,7 @@ impl TokenRecord {
 
     /// What an identity of the company is exchanged with.
     pub(in crate::authorization) fn exchange(&self) -> Option<Recipe> {
-        let mut grant = Grant::clone(self.plan.enterprise.as_ref()?);
+        let mut grant = self.plan.enterprise.clone()?;
         if let Flow::Enterprise(provider) = &mut grant.flow {
             provider.id_token.given = self.id_token.clone();
         }

@@ -31,9 +31,15 @@ pub(super) async fn login(
     let vault = Vault::new(settings);
     must_last(&vault, in_memory, EACH_TIME).await?;
     if args.client_secret && asking.plan.oauth.client_secret.is_none() {
-        let secret = ask::secret("client secret: ")?;
+        let secret = ask::secret("client secret")?;
         redactor.learn(secret.expose());
         asking.plan.oauth.client_secret = Some(secret);
+    }
+    if let Some(grant) = &mut asking.plan.oauth.enterprise
+        && grant.client_secret.is_none()
+    {
+        grant.client_secret = ask::perhaps("client secret, or nothing if the client has none")?;
+        grant.client_secret.iter().for_each(|secret| redactor.learn(secret.expose()));
     }
     teach::ready(&mut asking.along, args.credential.certificate.import_key, &redactor)?;
     let (asked_for, along) = (asking.plan.kind.is_some(), asking.along.clone());

@@ -29,16 +29,23 @@ pub(super) fn taught(
         Asked::LacksFlag(flag) => {
             return Err(Failure::new(Exit::Usage, format!("--with {kind} needs {flag}")));
         }
-        Asked::LacksSecret { finish, what } => {
-            let secret = ask::secret(&format!("{what}, for {remote}: "))?;
-            redactor.learn(secret.expose());
-            taught.recipe = Some(finish(secret));
+        Asked::LacksSecret { finish, what, otherwise } => {
+            let prompt = format!("{what}, for {remote}");
+            let secret = match &otherwise {
+                Some(_) => ask::perhaps(&prompt)?,
+                None => Some(ask::secret(&prompt)?),
+            };
+            taught.recipe = secret.map(|secret| {
+                redactor.learn(secret.expose());
+                finish(secret)
+            });
+            taught.recipe = taught.recipe.or(otherwise.map(|recipe| *recipe));
         }
         Asked::Whole(recipe) => taught.recipe = Some(*recipe),
         Asked::Nothing if kind == Kind::ApiKey => {
             let key = match plan.key {
                 Some(key) => key,
-                None => ask::secret(&format!("API key for {remote}: "))?,
+                None => ask::secret(&format!("API key for {remote}"))?,
             };
             redactor.learn(key.expose());
             let usage = |error: KeyError| Failure::new(Exit::Usage, error.to_string());
@@ -51,6 +58,9 @@ pub(super) fn taught(
     }
     if let Some(file) = taught.recipe.as_mut().and_then(|recipe| recipe.key_file()) {
         ready_key(file, import, redactor)?;
+    }
+    if let Some(recipe) = &taught.recipe {
+        recipe.check_key().map_err(usage)?;
     }
     ready(&mut taught.along, import, redactor)?;
     if asked {
@@ -92,7 +102,7 @@ fn ready_key(file: &mut KeyFile, import: bool, redactor: &Redactor) -> Result<()
     let Some(path) = file.path.clone() else { return Ok(()) };
     let text = Secret::new(std::fs::read(&path).map_err(|error| of_key(&path, &error))?);
     if pem::needs_passphrase(text.expose()) && file.passphrase.is_none() {
-        let passphrase = ask::secret(&format!("passphrase of {}: ", path.display()))?;
+        let passphrase = ask::secret(&format!("passphrase of {}", path.display()))?;
         redactor.learn(passphrase.expose());
         file.passphrase = Some(passphrase);
     }

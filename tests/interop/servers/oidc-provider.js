@@ -155,7 +155,10 @@ export async function startOidc({ registration = true, tokenSeconds = 3600, form
     /** The tokens that the MCP server accepted, each once. */
     tokens: () => [...new Set(calls.items.filter(({ status }) => status === 200).map(({ token }) => token))],
     /** From now on this access token is refused, long before its time. */
-    forget: async (token) => (await provider.AccessToken.find(token)).destroy(),
+    async forget(token) {
+      const found = (await provider.AccessToken.find(token)) ?? (await provider.ClientCredentials.find(token));
+      await found.destroy();
+    },
     async stop() {
       await resource.stop();
       await authority.stop();

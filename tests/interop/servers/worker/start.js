@@ -1,5 +1,6 @@
 // A worker in workerd, the runtime that Cloudflare's own network runs it in: `wrangler dev --local`.
 import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -82,12 +83,16 @@ export async function startWorker(main, { kv = {}, vars = {} } = {}) {
     origin,
     url: `${origin}/mcp`,
     said,
-    /** Each request it answered: { method, path, status }. */
-    requests: () =>
-      said.items.flatMap((line) => {
+    /** Each request it answered so far: { method, path, status }. Its log is read up to a request of ours. */
+    async requests() {
+      const mark = `/until-${randomUUID()}`;
+      await fetch(origin + mark);
+      const until = await said.until('the request is logged', (lines) => lines.findIndex((line) => line.includes(mark)) + 1);
+      return said.items.slice(0, until).flatMap((line) => {
         const [, method, path, status] = /\b([A-Z]+) (\/\S*) (\d{3}) /.exec(line) ?? [];
-        return method ? [{ method, path, status: Number(status) }] : [];
-      }),
+        return method && !path.startsWith('/until-') ? [{ method, path, status: Number(status) }] : [];
+      });
+    },
     async stop() {
       child.kill('SIGTERM'); // and workerd with it
       await gone;

@@ -156,8 +156,9 @@ fn the_issuer_or_the_endpoint_may_be_given_by_hand() {
             assert!(asked[before..].iter().all(|request| request.target == "/token"));
             // Nobody asks the remote where, as that was said.
             let asked = remote.requests();
-            let targets = asked[at_the_remote..].iter().map(|request| request.target.as_str());
-            assert!(targets.clone().all(|target| target == "/mcp"), "{:?}", targets.last());
+            for request in &asked[at_the_remote..] {
+                assert_eq!(request.target, "/mcp", "all was said");
+            }
         }
     }
 }

@@ -65,6 +65,7 @@ fn a_tool_prints_a_bare_token_or_json_that_holds_one() {
     for text in [
         TOKEN.to_owned(),
         format!("  {TOKEN}  "),
+        format!("{TOKEN}\r\n"),
         json!({ "token": TOKEN }).to_string(),
         format!("{:#}", json!({ "token": TOKEN, "expires_in": 3600, "other": [1] })),
     ] {
@@ -313,4 +314,44 @@ fn the_end_of_the_bridge_is_the_end_of_the_tool() {
     assert!(ended.took < Duration::from_secs(2), "{:?}", ended.took);
     let pid = tool.left("pid").trim().to_owned();
     crate::support::browser::wait("the end of the tool", || is_gone(&pid).then_some(()));
+}
+
+#[test]
+fn a_tool_is_found_where_a_shell_would_find_it() {
+    let remote = takes(TOKEN);
+    let home = Arc::new(Home::new("plaintext"));
+    let flags = ["--with", "command", "--command", "printf", "--command-arg", TOKEN];
+    login(&home, &remote.url(), &flags, "").expect(0);
+    assert_eq!(whoami(&home, &remote.url(), &[]), "svc");
+}
+
+/// As agents do that a tool starts and leaves behind.
+#[test]
+fn a_tool_whose_child_stays_is_done_when_it_has_ended() {
+    let tool =
+        Tool::new(&format!("sleep 60 & echo $! > \"$(dirname \"$0\")/child\"; echo {TOKEN}"));
+    let remote = takes(TOKEN);
+    tool.taught(&remote, &[]);
+    let began = Instant::now();
+    assert_eq!(whoami(&tool.home, &remote.url(), &[]), "svc");
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    let pid = tool.left("child").trim().to_owned();
+    if !is_gone(&pid) {
+        let _ = std::process::Command::new("kill").arg(&pid).status();
+    }
+}
+
+#[test]
+fn calls_that_come_together_wait_for_one_run() {
+    let tool = Tool::new(&format!("sleep 0.5; echo {TOKEN}"));
+    let remote = takes(TOKEN);
+    tool.taught(&remote, &[]);
+    let mut bridge = ready(&tool.home, &remote.url(), &[]);
+    for id in 0..8 {
+        bridge.call(&id.to_string());
+    }
+    for id in 0..8 {
+        bridge.result(&id.to_string());
+    }
+    assert_eq!(tool.runs(), 1);
 }

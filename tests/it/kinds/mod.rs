@@ -5,6 +5,7 @@ mod by_hand;
 mod client_credentials;
 mod cloudflare_access;
 mod command;
+mod corners;
 mod dpop;
 mod enterprise;
 mod jwt;

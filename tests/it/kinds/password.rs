@@ -314,8 +314,9 @@ fn a_redirect_of_the_endpoint_is_not_followed() {
         let endpoint = LoginEndpoint::start();
         let to = elsewhere.url();
         endpoint.script(|script| {
-            script.on =
-                Some(Arc::new(move |_, wire| wire.reply(status, &[("Location", &to)], b"")));
+            script.on = Some(Arc::new(Box::new(move |_, wire| {
+                wire.reply(status, &[("Location", &to)], b"");
+            })));
         });
         error_after(&endpoint, &[-31001, -31002]);
         assert_eq!(elsewhere.connections(), 0);

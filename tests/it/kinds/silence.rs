@@ -288,10 +288,10 @@ fn nothing_shows_when_the_server_of_a_kind_repeats_it() {
     let servers = Servers::start();
     servers.strict.store(true, Ordering::SeqCst);
     servers.logins.script(|script| {
-        script.on = Some(Arc::new(|request, wire| {
+        script.on = Some(Arc::new(Box::new(|request, wire| {
             let text = format!("no: {}", request.text());
             wire.reply(401, &[("Content-Type", "text/plain")], text.as_bytes());
-        }));
+        })));
     });
     let shared = Home::new("plaintext");
     for kind in servers.kinds(&shared) {

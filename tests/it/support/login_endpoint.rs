@@ -3,7 +3,7 @@
 
 use super::authorization_server::Asked;
 use super::http::{Request, Wire};
-use super::mcp_server::Server;
+use super::mcp_server::{Handler, Server};
 use super::tokens::Tokens;
 use serde_json::json;
 use std::sync::{Arc, Mutex};
@@ -28,7 +28,7 @@ pub(crate) struct LoginScript {
     pub(crate) answer: Answer,
     pub(crate) delay: Duration,
     /// Instead of all that.
-    pub(crate) on: Option<Arc<dyn Fn(&Request, Wire) + Send + Sync>>,
+    pub(crate) on: Option<Arc<Handler>>,
 }
 
 impl LoginEndpoint {

@@ -116,8 +116,8 @@ impl Authorization {
         wanted: &str,
     ) -> Result<Arc<Credential>, AuthorizationError> {
         let recipe = self.recipe().await?;
-        if !wanted.is_empty()
-            && recipe.is_some_and(|(recipe, _)| self.machine.widen(&recipe, wanted))
+        if let Some((recipe, _)) = recipe.filter(|_| !wanted.is_empty())
+            && self.machine.widen(&recipe, wanted).await
         {
             return self.load(Some(sent)).await;
         }

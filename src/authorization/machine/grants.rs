@@ -91,12 +91,13 @@ impl Machine {
 
     /// The remote wants more than the token allows (RFC 6750 section 3.1): the next one is asked
     /// for with this scope, too. False if that was so already, or a person has said which.
-    pub(in crate::authorization) fn widen(&self, recipe: &Recipe, wanted: &str) -> bool {
+    pub(in crate::authorization) async fn widen(&self, recipe: &Recipe, wanted: &str) -> bool {
         let Recipe::Grant(grant) = recipe else { return false };
-        let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(place) = place.as_mut().filter(|_| grant.target.scope.is_none()) else {
+        if grant.target.scope.is_some() || self.place(recipe, &grant.target).await.is_err() {
             return false;
-        };
+        }
+        let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(place) = place.as_mut() else { return false };
         let mut scopes: Vec<String> = Vec::new();
         for scope in [place.scope.as_deref().unwrap_or_default(), wanted] {
             for one in scope.split_ascii_whitespace() {

@@ -46,7 +46,8 @@ pub(super) struct Machine {
 
 #[derive(Default)]
 struct Held {
-    made: Option<Made>,
+    /// What was made last, and how.
+    made: Option<(Recipe, Made)>,
     /// How the last attempt failed, and with which recipe.
     failure: Option<(Instant, Recipe, AuthorizationError)>,
 }
@@ -121,8 +122,14 @@ impl Machine {
         let will_do = |made: &Made| {
             made.is_fresh(self.now()) && refused.is_none_or(|sent| !made.is_in(&sent.headers))
         };
-        if let Some(made) = held.made.as_ref().filter(|made| will_do(made)) {
-            return Ok(made.clone());
+        if let Some((by, made)) = &held.made {
+            if by != recipe {
+                // Taught anew: it may have to be asked for elsewhere.
+                *held = Held::default();
+                *self.place.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            } else if will_do(made) {
+                return Ok(made.clone());
+            }
         }
         // Those who waited while it failed share the failure. A password that is refused is not
         // shown again and again: accounts get locked.
@@ -148,7 +155,7 @@ impl Machine {
         };
         match made {
             Ok(made) => {
-                *held = Held { made: Some(made.clone()), failure: None };
+                *held = Held { made: Some((recipe.clone(), made.clone())), failure: None };
                 Ok(made)
             }
             Err(error) => {
@@ -162,7 +169,7 @@ impl Machine {
     /// Keeps what was made for `recipe` here for other processes.
     pub(super) async fn share(&self, recipe: &Recipe) {
         let made = self.held.lock().await.made.clone();
-        if let Some(made) = made.filter(|_| recipe.is_shared()) {
+        if let Some((_, made)) = made.filter(|_| recipe.is_shared()) {
             self.keep_for_others(recipe, &made).await;
         }
     }

@@ -128,12 +128,12 @@ fn data_directory() -> Result<PathBuf, Failure> {
 ///
 /// # Errors
 /// A usage failure that names the flag or reference at fault.
-fn plan(args: &CredentialArgs, redactor: &Redactor) -> Result<Plan, Failure> {
+fn plan(args: &CredentialArgs, allow_http: bool, redactor: &Redactor) -> Result<Plan, Failure> {
     let placed = args.key_header.is_some() || args.key_scheme.is_some();
     let placement = Placement::new(args.key_header.as_deref(), args.key_scheme.as_deref())
         .map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
     let kind = kind(args);
-    kinds::check(&args.kinds, kind)?;
+    kinds::check(&args.kinds, kind, allow_http)?;
     let secret = secret(args.secret_env.as_deref(), args.secret_file.as_deref())?;
     if kind == Some(Kind::None) && (secret.is_some() || placed) {
         return Err(Failure::new(Exit::Usage, "--with none takes no key"));

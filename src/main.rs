@@ -10,7 +10,7 @@ use std::time::Duration;
 fn main() -> ExitCode {
     let arguments = with_default_command(std::env::args_os());
     let code = execute(&arguments);
-    logging::flush(Duration::from_millis(if is_run(&arguments) { 100 } else { 5000 }));
+    logging::flush(Duration::from_millis(if is_run(&arguments) { 300 } else { 5000 }));
     code
 }
 

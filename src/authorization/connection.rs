@@ -30,6 +30,8 @@ pub struct ConnectionSettings {
     pub deadline: Duration,
     /// Reads the environment.
     pub variable: fn(&str) -> Option<String>,
+    /// Seconds since 1970.
+    pub now: fn() -> u64,
 }
 
 /// How to reach one remote as one account.
@@ -173,16 +175,29 @@ impl Connection {
     async fn read_tls(&self) -> Result<Tls, AuthorizationError> {
         let along = self.settings.flags.clone().over(self.taught().await?);
         let identity = along.certificate.as_ref().map(|one| self.identity(one)).transpose()?;
-        let shown = along.certificate.as_ref().map(|one| one.subject.clone());
-        let shown = shown.filter(|subject| !subject.is_empty());
+        let (identity, shown) = identity.unzip();
         Ok(Tls { identity, shown, ca_cert: along.ca_cert })
     }
 
-    /// The certificates and the key in the clear, as one PEM in memory.
+    /// The client certificate that servers are shown, in words; none before it was read.
+    pub(super) fn shown_certificate(&self) -> Option<&str> {
+        self.tls.get()?.shown.as_deref()
+    }
+
+    fn described(&self, certificate: &pem::Certificate) -> String {
+        let subject = match certificate.subject.as_str() {
+            "" => "without a subject".to_owned(),
+            subject => self.settings.redactor.clean(subject),
+        };
+        let ended = certificate.not_after < (self.settings.now)();
+        if ended { format!("{subject}, which has expired") } else { subject }
+    }
+
+    /// The certificates and the key in the clear, as one PEM in memory; and what it is.
     fn identity(
         &self,
         certificate: &ClientCertificate,
-    ) -> Result<Secret<Vec<u8>>, AuthorizationError> {
+    ) -> Result<(Secret<Vec<u8>>, String), AuthorizationError> {
         let path = &certificate.path;
         let of_certificate = |why: String| {
             self.no_identity(&format!("the client certificate {}", path.display()), &why)
@@ -193,7 +208,7 @@ impl Connection {
                 std::fs::read(path).map_err(|error| of_certificate(error.to_string()))?,
             ),
         };
-        pem::certificate(&file).map_err(|error| of_certificate(error.to_string()))?;
+        let leaf = pem::certificate(&file).map_err(|error| of_certificate(error.to_string()))?;
         let key_path = certificate.key.path.as_ref().unwrap_or(path);
         let of_key = |why: String| {
             self.no_identity(&format!("the private key {}", key_path.display()), &why)
@@ -206,11 +221,15 @@ impl Connection {
             (None, None) => Secret::new(file.to_vec()),
         };
         let passphrase = certificate.key.passphrase.as_ref();
-        let key = pem::private_key(&key, passphrase).map_err(|error| of_key(error.to_string()))?;
+        let key =
+            pem::private_key(&key, passphrase).map_err(|error| match certificate.key.path {
+                None => of_key(format!("{error}; name its file: --client-key")),
+                Some(_) => of_key(error.to_string()),
+            })?;
         // A key in the certificate's own file may be encrypted.
         let mut text = pem::certificates(&file);
         text.extend_from_slice(key.to_pem().expose());
-        Ok(Secret::new(text))
+        Ok((Secret::new(text), self.described(&leaf)))
     }
 
     /// Asks [`Self::tls`] when a client is built.

@@ -82,6 +82,9 @@ pub enum AuthorizationError {
     /// A person has to teach the vault first.
     #[error("{message}")]
     SignInNeeded { message: String, hint: String },
+    /// The remote will not have the credential it was shown, and there is no other one.
+    #[error("{message}")]
+    Refused { message: String, hint: String },
     /// A person has to sign in with OAuth: [`super::Authorization::sign_in`] begins that.
     #[error("{}", .0.message)]
     Person(Need),

@@ -155,8 +155,8 @@ impl Authorization {
             ),
             Origin::Token => format!("{} refuses this sign-in", self.tokens.whom()),
             Origin::Made => {
-                let kind = self.kind();
-                format!("{} refuses what its {kind} credential is", self.tokens.whom())
+                let (kind, account) = (self.kind(), self.remote.account());
+                format!("{} refused the {kind} credential of account '{account}'", self.remote)
             }
         };
         let login = self.login_command(self.kind());
@@ -177,25 +177,27 @@ impl Authorization {
             Origin::Nothing | Origin::Record | Origin::Made => login,
             Origin::Token => format!("{} --force", self.remote.login_command(None)),
         };
-        AuthorizationError::SignInNeeded { message, hint }
+        AuthorizationError::Refused { message, hint }
     }
 
     /// The kind of credential in use; a key where nothing is known.
-    fn kind(&self) -> Kind {
+    pub(super) fn kind(&self) -> Kind {
         let stored = || self.stored_kind().filter(|kind| kind.is_made());
         self.plan.kind.filter(|kind| kind.is_made()).or_else(stored).unwrap_or(Kind::ApiKey)
     }
 
     /// With the flags that this process was given, too.
-    fn login_command(&self, kind: Kind) -> String {
+    pub(super) fn login_command(&self, kind: Kind) -> String {
         let mut command = self.remote.login_command(Some(kind.name()));
         match &self.plan.asked {
-            Asked::Whole(recipe) => command.push_str(&flags(&recipe.details())),
-            _ if !self.plan.wanted.is_empty() => command.push_str(&flags(&self.plan.wanted)),
+            Asked::Whole(recipe) => command.push_str(&flags(kind, &recipe.details())),
+            _ if !self.plan.wanted.is_empty() => command.push_str(&flags(kind, &self.plan.wanted)),
             _ if kind.is_made() => {
                 let header = self.vault.header(&self.remote.record()).ok().flatten();
                 let header = header.filter(|header| header.kind == kind.name());
-                command.push_str(&header.map(|header| flags(&header.details)).unwrap_or_default());
+                command.push_str(
+                    &header.map(|header| flags(kind, &header.details)).unwrap_or_default(),
+                );
             }
             _ => {}
         }

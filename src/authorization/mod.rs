@@ -77,7 +77,7 @@ pub struct Authorization {
     current: Arc<Mutex<Option<Arc<Credential>>>>,
     tokens: Arc<Tokens>,
     desk: Arc<Desk>,
-    machine: Machine,
+    machine: Arc<Machine>,
     /// Until then (seconds since 1970) a 403 does not mean that a token has ended.
     forbidden_until: AtomicU64,
     /// Held while what was seen is written: two writes at once would lose one.
@@ -108,7 +108,7 @@ impl Authorization {
         let current = Arc::default();
         let hidden = sign_in.browser.hidden_variables.clone();
         let desk = Arc::new(Desk::new(tokens.clone(), sign_in, Arc::clone(&current)));
-        let machine = Machine::new(tokens.clone(), desk.clone(), hidden);
+        let machine = Arc::new(Machine::new(tokens.clone(), desk.clone(), hidden));
         Self {
             vault,
             remote,
@@ -208,10 +208,22 @@ impl Authorization {
         Ok(taught.is_none_or(|taught| self.plan.oauth.teaches(&taught.plan)))
     }
 
+    /// The client certificate that the remote is shown, in words, and what that means to a
+    /// person whom it was refused to.
+    pub fn shown_certificate(&self) -> Option<String> {
+        let shown = self.connection.shown_certificate()?;
+        Some(format!("; it was shown the client certificate {shown}"))
+    }
+
+    /// The next request takes its credential from the vault, or makes it anew where it ended.
+    pub fn look_again(&self) {
+        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     /// The command that teaches the kind of credential in use, or of another kind if none is.
     pub fn login_anew(&self, otherwise: Kind) -> String {
         let kind = self.plan.kind.or_else(|| self.stored_kind()).unwrap_or(otherwise);
-        self.remote.login_command((!kind.is_oauth()).then(|| kind.name()))
+        if kind.is_oauth() { self.remote.login_command(None) } else { self.login_command(kind) }
     }
 
     fn stored_kind(&self) -> Option<Kind> {
@@ -222,7 +234,10 @@ impl Authorization {
     fn flags_suffice(&self) -> bool {
         self.plan.key.is_some()
             || self.plan.kind == Some(Kind::None)
-            || matches!(self.plan.asked, Asked::Whole(_) | Asked::LacksSecret { otherwise: Some(_), .. })
+            || matches!(
+                self.plan.asked,
+                Asked::Whole(_) | Asked::LacksSecret { otherwise: Some(_), .. }
+            )
             || self.brings_authorization()
     }
 
@@ -236,6 +251,8 @@ impl Authorization {
         &self,
         refused: Option<&Credential>,
     ) -> Result<Arc<Credential>, AuthorizationError> {
+        // What is wrong with it is said before anyone is asked.
+        self.connection.headers().await?;
         if let Some((recipe, taught)) = self.recipe().await? {
             let made = self.machine.make(&recipe, taught, refused).await?;
             return self.give_made(made, refused.is_some(), &recipe).await;
@@ -280,7 +297,8 @@ impl Authorization {
         let replaced = replaces.then(Instant::now);
         let headers = HeaderMap::from_iter(minted.headers);
         let key = minted.key;
-        let credential = Credential { headers, key, origin, expiry, proof, replaced, ..Credential::default() };
+        let credential =
+            Credential { headers, key, origin, expiry, proof, replaced, ..Credential::default() };
         self.keep(credential).await
     }
 
@@ -331,7 +349,8 @@ impl Authorization {
         let proof = proof_key.map(|key| Proof::new(key, url, self.tokens.now));
         let (key, origin) = (bearer, Origin::Token);
         let replaced = replaces.then(Instant::now);
-        let credential = Credential { headers, key, origin, expiry, proof, replaced, ..Credential::default() };
+        let credential =
+            Credential { headers, key, origin, expiry, proof, replaced, ..Credential::default() };
         self.keep(credential).await
     }
 

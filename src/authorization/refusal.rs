@@ -109,6 +109,26 @@ impl Authorization {
         Ok(self.tokens.readable().await?.is_some_and(|record| told(&record.plan)))
     }
 
+    /// Another token with the scope that the remote wants on top, where that may be asked for.
+    async fn widened(
+        &self,
+        sent: &Credential,
+        wanted: &str,
+    ) -> Result<Arc<Credential>, AuthorizationError> {
+        let recipe = self.recipe().await?;
+        if !wanted.is_empty()
+            && recipe.is_some_and(|(recipe, _)| self.machine.widen(&recipe, wanted))
+        {
+            return self.load(Some(sent)).await;
+        }
+        let wanted = self.redactor.clean(wanted);
+        let (kind, remote) = (self.kind(), &self.remote);
+        Err(AuthorizationError::Refused {
+            message: format!("{remote} wants a scope that the {kind} credential lacks: {wanted}"),
+            hint: format!("{} --scope '{wanted}'", remote.login_command(Some(kind.name()))),
+        })
+    }
+
     /// What was made without a person is made anew, once.
     async fn after_refused_made(
         &self,
@@ -116,9 +136,12 @@ impl Authorization {
         refusal: Refusal<'_>,
         challenge: Option<Challenge>,
     ) -> Result<Arc<Credential>, AuthorizationError> {
-        let scope = challenge.as_ref().is_some_and(Challenge::is_insufficient_scope);
+        let scope = challenge.as_ref().filter(|challenge| challenge.is_insufficient_scope());
+        if let Some(challenge) = scope {
+            return self.widened(sent, challenge.scope.as_deref().unwrap_or_default()).await;
+        }
         let ended = match refusal.status {
-            403 => !scope && self.may_have_ended(sent),
+            403 => self.may_have_ended(sent),
             _ => !sent.replaced_in_vain(),
         };
         if !ended {

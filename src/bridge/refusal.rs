@@ -52,7 +52,8 @@ impl Bridge {
     /// A vault or sign-in problem.
     pub(super) fn unauthorized(&self, error: &AuthorizationError) -> BridgeError {
         match error {
-            AuthorizationError::SignInNeeded { message, hint } => {
+            AuthorizationError::SignInNeeded { message, hint }
+            | AuthorizationError::Refused { message, hint } => {
                 BridgeError::new(SIGN_IN_NEEDED, self.clean(message)).with_hint(hint.clone())
             }
             AuthorizationError::Person(need) => {
@@ -78,6 +79,10 @@ impl Bridge {
 
     /// Nothing came back.
     pub(super) fn not_sent(&self, failure: &SendFailure) -> BridgeError {
+        if matches!(failure, SendFailure::Redirected { .. }) {
+            // Perhaps to a login page: what was taught since then may be let in.
+            self.authorization.look_again();
+        }
         let remote = self.authorization.remote();
         let why = self.clean(&failure.to_string());
         match failure {
@@ -147,6 +152,7 @@ impl Bridge {
             BridgeError::new(REFUSED, format!("{remote} {what} (HTTP status {status}){said}"));
         error.http_status = Some(status);
         if Reply::is_about_client_certificate(status, body) {
+            error.message.push_str(&self.authorization.shown_certificate().unwrap_or_default());
             error.hint = Some(self.login_with_certificate());
         }
         error
@@ -180,7 +186,7 @@ impl Bridge {
             return Err(Failure::Remote(Box::new(message)));
         }
         let mut answer = self.unauthorized(&error);
-        if answer.code == SIGN_IN_NEEDED {
+        if matches!(error, AuthorizationError::Refused { .. }) {
             let said = self.authorization.clean_body(&body);
             answer.message.push_str(&format!(" (HTTP status {status})"));
             if !said.is_empty() {

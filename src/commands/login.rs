@@ -25,7 +25,7 @@ pub(super) async fn login(args: &LoginArgs) -> Result<(), Failure> {
     let redactor = Arc::new(Redactor::default());
     let remote = config::remote(&args.remote)?;
     let filled = !args.no_verify;
-    let asking = config::asking(&args.credential, &args.network, filled, &redactor)?;
+    let asking = config::asking(&args.credential, &args.remote, &args.network, filled, &redactor)?;
     let kind = kind(&asking.plan);
     if kind.is_oauth() || asking.plan.oauth.enterprise.is_some() {
         return oauth::login(args, remote, asking, redactor).await;

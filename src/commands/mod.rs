@@ -77,7 +77,8 @@ impl Failure {
     /// What a person sees of an error that others wait for, too.
     fn from_shared(error: &AuthorizationError) -> Self {
         match error {
-            AuthorizationError::SignInNeeded { message, hint } => {
+            AuthorizationError::SignInNeeded { message, hint }
+            | AuthorizationError::Refused { message, hint } => {
                 Self::new(Exit::SignInNeeded, message).hint(hint)
             }
             AuthorizationError::Person(need) => {

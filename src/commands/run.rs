@@ -38,9 +38,13 @@ pub(super) async fn run(args: &RunArgs) -> Result<(), Failure> {
 }
 
 fn settings(args: &RunArgs) -> Result<Settings, (i32, Failure)> {
+    if args.credential.certificate.import_key {
+        let message = "--import-key is for keyferry login: run keeps nothing";
+        return Err((SIGN_IN_NEEDED, Failure::new(Exit::Usage, message)));
+    }
     let redactor = Arc::new(Redactor::default());
     let remote = config::remote(&args.remote).map_err(|failure| (UNREACHABLE, failure))?;
-    let asking = config::asking(&args.credential, &args.network, true, &redactor)
+    let asking = config::asking(&args.credential, &args.remote, &args.network, true, &redactor)
         .map_err(|failure| (SIGN_IN_NEEDED, failure))?;
     let vault = config::vault(false, args.credential.secret_env.as_deref())
         .map_err(|failure| (VAULT, failure))?;

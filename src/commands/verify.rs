@@ -305,9 +305,13 @@ impl<'a> Probe<'a> {
             let login = self.authorization.remote().login_command(None);
             return failure.hint(format!("{login} --force")).hint("or check the URL and --scope");
         }
-        failure
-            .hint("nothing was stored; check the key, its header (--key-header, --key-scheme) and the URL")
-            .hint("to store it without asking the remote: --no-verify")
+        let check = match origin {
+            Origin::Made => "nothing was stored; check the flags, the secret and the URL",
+            _ => {
+                "nothing was stored; check the key, its header (--key-header, --key-scheme) and the URL"
+            }
+        };
+        failure.hint(check).hint("to store it without asking the remote: --no-verify")
     }
 
     fn refused(&self, status: u16, body: &[u8]) -> Failure {
@@ -317,6 +321,8 @@ impl<'a> Probe<'a> {
             self.said(body)
         );
         if Reply::is_about_client_certificate(status, body) {
+            let shown = self.authorization.shown_certificate().unwrap_or_default();
+            let message = format!("{message}{shown}");
             let hint =
                 "name a client certificate that it accepts: --client-cert PEM --client-key PEM";
             return Failure::new(Exit::SignInNeeded, message).hint(hint);

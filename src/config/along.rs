@@ -1,12 +1,12 @@
 //! What goes along with every kind: certificates, roots, headers; and how the remote's client
 //! is built with them.
 
-use super::{headers, plan, positive, variable};
+use super::{headers, now, plan, positive, variable};
 use crate::authorization::{
     Along, ClientCertificate, Connection, ConnectionSettings, HeaderLine, HeaderTemplate, Plan,
     Remote, absolute,
 };
-use crate::cli::{CredentialArgs, NetworkArgs};
+use crate::cli::{CredentialArgs, NetworkArgs, RemoteArgs};
 use crate::credential::key_file::KeyFile;
 use crate::failure::{Exit, Failure};
 use crate::http::{ClientSettings, is_loopback};
@@ -32,11 +32,12 @@ pub struct Asking {
 /// A usage failure that names the flag or reference at fault.
 pub fn asking(
     args: &CredentialArgs,
+    remote: &RemoteArgs,
     network: &NetworkArgs,
     filled: bool,
     redactor: &Redactor,
 ) -> Result<Asking, Failure> {
-    let plan = plan(args, redactor)?;
+    let plan = plan(args, remote.allow_http, redactor)?;
     let headers = headers::templates(&args.header, &args.header_file, filled, redactor)?;
     let certificate = &args.certificate;
     if certificate.import_key
@@ -81,6 +82,7 @@ pub fn connection(
         redactor: redactor.clone(),
         deadline,
         variable,
+        now,
     }))
 }
 

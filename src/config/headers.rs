@@ -121,7 +121,8 @@ mod tests {
     use super::*;
 
     fn value(line: &str) -> Result<(String, String), String> {
-        let template = template(line, true, &Redactor::default()).map_err(|failure| failure.message)?;
+        let template =
+            template(line, true, &Redactor::default()).map_err(|failure| failure.message)?;
         let text = template.parts.iter().map(|part| match part {
             HeaderPart::Text(text) => text.expose().clone(),
             HeaderPart::Vault(name) => format!("<{name}>"),

@@ -12,6 +12,7 @@ use crate::credential::jwt::{DEFAULT_TTL, Jwt};
 use crate::credential::key_file::KeyFile;
 use crate::credential::password::{BodyForm, Password};
 use crate::failure::{Exit, Failure};
+use crate::http::is_loopback;
 use crate::jws::Algorithm;
 use crate::secret::{Redactor, Secret};
 use serde_json::{Map, Value, json};
@@ -58,7 +59,7 @@ fn flags(args: &KindArgs) -> [(&'static str, bool, &'static [Kind]); 18] {
 ///
 /// # Errors
 /// A usage failure that names the flag and its kinds.
-pub(super) fn check(args: &KindArgs, kind: Option<Kind>) -> Result<(), Failure> {
+pub(super) fn check(args: &KindArgs, kind: Option<Kind>, allow_http: bool) -> Result<(), Failure> {
     let command = !args.command_arg.is_empty() || args.command_timeout.is_some();
     let more = ("--command-arg", command, &[Kind::Command][..]);
     for (flag, given, kinds) in flags(args).into_iter().chain([more]) {
@@ -72,8 +73,15 @@ pub(super) fn check(args: &KindArgs, kind: Option<Kind>) -> Result<(), Failure> 
         ("--idp-issuer", &args.idp_issuer),
         ("--idp-token-endpoint", &args.idp_token_endpoint),
     ] {
-        if url.as_deref().is_some_and(|url| Url::parse(url).is_err()) {
-            return Err(usage(format!("{flag} takes a URL, with https:// in front")));
+        let Some(url) = url.as_deref() else { continue };
+        match Url::parse(url) {
+            Ok(url) if url.scheme() == "https" => {}
+            Ok(url) if url.scheme() == "http" && (allow_http || is_loopback(&url)) => {}
+            Ok(url) if url.scheme() == "http" => {
+                let why = "is http, so that anyone on the way could read the secret";
+                return Err(usage(format!("{flag} {why}")).hint("use https, or --allow-http"));
+            }
+            _ => return Err(usage(format!("{flag} takes a URL, with https:// in front"))),
         }
     }
     Ok(())
@@ -97,7 +105,7 @@ pub(super) fn asked(
         Kind::CloudflareAccess => access(given),
         Kind::Command => command(given)?,
         Kind::ClientCredentials => client_credentials(given)?,
-        Kind::JwtBearer => jwt_bearer(given),
+        Kind::JwtBearer => jwt_bearer(given)?,
         Kind::Enterprise => enterprise(given)?,
         Kind::OAuth | Kind::Device | Kind::ApiKey | Kind::None => Asked::Nothing,
     };
@@ -267,8 +275,11 @@ fn client_credentials(given: Given<'_>) -> Result<Asked, Failure> {
     })
 }
 
-fn jwt_bearer(given: Given<'_>) -> Asked {
+fn jwt_bearer(given: Given<'_>) -> Result<Asked, Failure> {
     let file = given.args.kinds.assertion_file.as_deref().map(absolute);
+    if file.is_some() && given.secret.is_some() {
+        return Err(usage("the assertion is in --assertion-file or the secret, not in both"));
+    }
     let grant = move |assertion| {
         Recipe::grant(Grant {
             flow: Flow::JwtBearer(assertion),
@@ -280,11 +291,11 @@ fn jwt_bearer(given: Given<'_>) -> Asked {
         })
     };
     if file.is_some() {
-        return whole(grant(Assertion { given: None, file }));
+        return Ok(whole(grant(Assertion { given: None, file })));
     }
-    with_secret(given.secret, "the assertion".into(), move |assertion| {
+    Ok(with_secret(given.secret, "the assertion".into(), move |assertion| {
         grant(Assertion { given: Some(assertion), file: None })
-    })
+    }))
 }
 
 fn enterprise(given: Given<'_>) -> Result<Asked, Failure> {
@@ -343,7 +354,9 @@ fn enterprise(given: Given<'_>) -> Result<Asked, Failure> {
 /// Without an ID token a person signs in at the identity provider, for one.
 pub(super) fn by_sign_in(asked: Asked) -> (Asked, OAuthPlan) {
     let Asked::Whole(recipe) = asked else { return (asked, OAuthPlan::default()) };
-    let Recipe::Grant(grant) = &*recipe else { return (Asked::Whole(recipe), OAuthPlan::default()) };
+    let Recipe::Grant(grant) = &*recipe else {
+        return (Asked::Whole(recipe), OAuthPlan::default());
+    };
     let Flow::Enterprise(provider) = &grant.flow else {
         return (Asked::Whole(recipe), OAuthPlan::default());
     };

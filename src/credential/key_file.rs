@@ -81,6 +81,17 @@ fn read(path: &Path) -> io::Result<Secret<Vec<u8>>> {
     Ok(Secret::new(std::mem::take(&mut *bytes)))
 }
 
+impl KeyFile {
+    /// It is encrypted, and nobody said with what.
+    pub fn lacks_passphrase(&self) -> bool {
+        let Some(path) = self.path.as_ref().filter(|_| self.passphrase.is_none()) else {
+            return false;
+        };
+        let file = std::fs::read(path).map(Zeroizing::new);
+        file.is_ok_and(|file| pem::needs_passphrase(&file))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -149,15 +160,4 @@ ZEJzxfSY6qDe3h222ZGw0bu6hxa49gc4e/cW4duovjKQTstJ3gjpiDjFuQgU0AP1
 1QG4LiqUs1nr6+1TK34=
 -----END ENCRYPTED PRIVATE KEY-----
 ";
-}
-
-impl KeyFile {
-    /// It is encrypted, and nobody said with what.
-    pub fn lacks_passphrase(&self) -> bool {
-        let Some(path) = self.path.as_ref().filter(|_| self.passphrase.is_none()) else {
-            return false;
-        };
-        let file = std::fs::read(path).map(Zeroizing::new);
-        file.is_ok_and(|file| pem::needs_passphrase(&file))
-    }
 }

@@ -38,8 +38,10 @@ pub struct Discovered {
     pub resource_name: Option<String>,
     pub server: AuthorizationServer,
     pub from: Source,
-    /// The remote takes tokens only that are bound to a key (RFC 9728 section 2).
-    pub dpop_bound: bool,
+    /// The remote takes tokens that are bound to a key: it says so in its metadata (RFC 9728
+    /// section 2) or in its challenge (RFC 9449 section 7.1). That the authorization server
+    /// could make them is not enough, as most remotes would not know what to do with them.
+    pub dpop: bool,
 }
 
 /// Where the endpoints come from.
@@ -106,7 +108,7 @@ pub async fn identity_provider(
         resource_name: None,
         server,
         from: Source::Metadata,
-        dpop_bound: false,
+        dpop: false,
     })
 }
 
@@ -130,13 +132,13 @@ async fn find(
             why: format!("the authorization endpoint cannot be used: {error}"),
         })?;
     }
-    let dpop_bound =
-        protected.as_ref().is_some_and(|found| found.dpop_bound_access_tokens_required);
+    let dpop = challenge.is_some_and(|challenge| challenge.dpop)
+        || protected.as_ref().is_some_and(ProtectedResource::takes_dpop);
     let (resource, scopes_supported, resource_name) = match protected {
         Some(found) => (found.resource, found.scopes_supported, found.resource_name),
         None => (resource_of(remote), None, None),
     };
-    Ok(Discovered { resource, scopes_supported, resource_name, server, from, dpop_bound })
+    Ok(Discovered { resource, scopes_supported, resource_name, server, from, dpop })
 }
 
 async fn choose(

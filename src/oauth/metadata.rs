@@ -80,6 +80,12 @@ pub struct MtlsEndpointAliases {
 }
 
 impl ProtectedResource {
+    /// It wants tokens that are bound to a key of this side, or says that it takes them.
+    pub fn takes_dpop(&self) -> bool {
+        self.dpop_bound_access_tokens_required
+            || lists_es256(self.dpop_signing_alg_values_supported.as_deref())
+    }
+
     /// The document, if `body` is one.
     pub fn parse(body: &[u8]) -> Option<Self> {
         serde_json::from_slice(body).ok()

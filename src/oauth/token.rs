@@ -65,6 +65,12 @@ impl TokenError {
         self.is(&["invalid_client", "unauthorized_client", "incorrect_client_credentials"])
     }
 
+    /// Whether the server wants its tokens bound to a key, and none was shown (RFC 9449
+    /// section 5): nothing was spent.
+    pub fn wants_dpop(&self) -> bool {
+        self.is(&["invalid_dpop_proof", "use_dpop_nonce"])
+    }
+
     /// The error response, if there was one.
     pub fn response(&self) -> Option<&ErrorResponse> {
         match self {

@@ -89,16 +89,6 @@ test('logging in with a wrong key fails at once and says why', { ...limit, ...br
   assert.ok(!(login.stdout + login.stderr).includes(NOBODY));
 });
 
-test('a key that is taught while a client runs is the one of whoever starts next', { ...limit, ...bridgeOnly }, async (t) => {
-  const where = await taught(ALICE);
-  const bridge = await connect(t, 'v1', worker.url, { where });
-  assert.equal(await call(bridge, 'whoami'), 'alice');
-  const login = await keyferry(where, ['login', worker.url, '--with', 'api-key', '--force'], { stdin: BOB });
-  assert.equal(login.code, 0, login.stderr);
-  assert.ok(['alice', 'bob'].includes(await call(bridge, 'whoami')), 'the running one goes on');
-  assert.equal(await call(await connect(t, 'v1', worker.url, { where }), 'whoami'), 'bob');
-});
-
 test('who has a key never looks for metadata', { ...limit, ...bridgeOnly }, async (t) => {
   const where = await taught(ALICE);
   const { length } = await worker.requests(); // who had none went looking

@@ -16,7 +16,7 @@ use crate::oauth::dpop::ProofKey;
 use crate::oauth::grant::{
     Exchange, ID_JAG, ID_TOKEN, client_credentials, jwt_bearer, token_exchange,
 };
-use crate::oauth::{Client, TokenSet};
+use crate::oauth::{Client, TokenError, TokenSet};
 use crate::secret::Secret;
 use std::path::Path;
 use std::sync::PoisonError;
@@ -28,6 +28,8 @@ pub(super) struct Place {
     /// Empty where nobody told.
     pub(super) issuer: String,
     pub(super) resource: Option<String>,
+    /// What is asked for: as the person says, else as the remote does.
+    pub(super) scope: Option<String>,
     /// `token_endpoint_auth_methods_supported`.
     pub(super) methods: Option<Vec<String>>,
     /// For clients that show a certificate (RFC 8705 section 5).
@@ -44,31 +46,67 @@ impl Machine {
     ) -> Result<(Minted, Option<ProofKey>), AuthorizationError> {
         let mut place = self.place(recipe, &grant.target).await?;
         let now = self.now();
-        let client = self.client(recipe, grant, &place)?;
+        let mut client = self.client(recipe, grant, &place)?;
         if let Some(alias) =
             place.alias.take().filter(|_| client.method == AuthMethod::TlsClientAuth)
         {
             place.endpoint = alias;
         }
-        let asking = client.at(&place.issuer, self.tokens.now);
-        let web = &self.tokens.web;
-        let (scope, resource) = (grant.target.scope.as_deref(), place.resource.as_deref());
-        let set = match &grant.flow {
-            Flow::ClientCredentials => {
-                client_credentials(web, &place.endpoint, asking, scope, resource).await
-            }
+        let assertion = match &grant.flow {
+            Flow::ClientCredentials => None,
             Flow::JwtBearer(assertion) => {
-                let assertion = self.assertion(recipe, assertion, "the assertion")?;
-                jwt_bearer(web, &place.endpoint, asking, &assertion, scope, resource).await
+                Some(self.assertion(recipe, assertion, "the assertion")?)
             }
-            Flow::Enterprise(provider) => {
-                let jag = self.id_jag(recipe, grant, provider, &place).await?;
-                jwt_bearer(web, &place.endpoint, asking, &jag, scope, resource).await
-            }
+            Flow::Enterprise(provider) => Some(self.id_jag(recipe, provider, &place).await?),
         };
+        let mut set = self.ask(&client, &place, assertion.as_ref()).await;
+        // A server that binds its tokens whatever the remote takes says so now.
+        if client.proof_key.is_none() && set.as_ref().is_err_and(TokenError::wants_dpop) {
+            client.proof_key = Some(self.proof_key(recipe)?);
+            set = self.ask(&client, &place, assertion.as_ref()).await;
+        }
         let server = if place.issuer.is_empty() { &place.endpoint } else { &place.issuer };
         let set = set.map_err(|error| self.not_granted(recipe, server, &error))?;
         self.minted(recipe, set, now, client.proof_key)
+    }
+
+    async fn ask(
+        &self,
+        client: &Client,
+        place: &Place,
+        assertion: Option<&Secret<String>>,
+    ) -> Result<TokenSet, TokenError> {
+        let (web, endpoint) = (&self.tokens.web, place.endpoint.as_str());
+        let asking = client.at(&place.issuer, self.tokens.now);
+        let (scope, resource) = (place.scope.as_deref(), place.resource.as_deref());
+        match assertion {
+            None => client_credentials(web, endpoint, asking, scope, resource).await,
+            Some(assertion) => jwt_bearer(web, endpoint, asking, assertion, scope, resource).await,
+        }
+    }
+
+    fn proof_key(&self, recipe: &Recipe) -> Result<ProofKey, AuthorizationError> {
+        ProofKey::generate().map_err(|error| self.failed(recipe, &error.to_string()))
+    }
+
+    /// The remote wants more than the token allows (RFC 6750 section 3.1): the next one is asked
+    /// for with this scope, too. False if that was so already, or a person has said which.
+    pub(in crate::authorization) fn widen(&self, recipe: &Recipe, wanted: &str) -> bool {
+        let Recipe::Grant(grant) = recipe else { return false };
+        let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(place) = place.as_mut().filter(|_| grant.target.scope.is_none()) else {
+            return false;
+        };
+        let mut scopes: Vec<String> = Vec::new();
+        for scope in [place.scope.as_deref().unwrap_or_default(), wanted] {
+            for one in scope.split_ascii_whitespace() {
+                if !scopes.iter().any(|known| known == one) {
+                    scopes.push(one.to_owned());
+                }
+            }
+        }
+        let joined = Some(scopes.join(" "));
+        std::mem::replace(&mut place.scope, joined.clone()) != joined
     }
 
     fn minted(
@@ -107,6 +145,7 @@ impl Machine {
                     endpoint: endpoint.clone(),
                     issuer: target.issuer.clone().unwrap_or_default(),
                     resource: resource.filter(|_| !target.no_resource),
+                    scope: target.scope.clone(),
                     methods: None,
                     alias: None,
                     dpop: false,
@@ -123,14 +162,13 @@ impl Machine {
         recipe: &Recipe,
         target: &OAuthPlan,
     ) -> Result<Place, AuthorizationError> {
-        let found = self.desk.discover_for(target).await;
-        let Discovered { resource, server, dpop_bound, from, .. } =
+        let (challenge, found) = self.desk.discover_for(target).await;
+        let Discovered { resource, server, dpop, from, scopes_supported, .. } =
             found.map_err(|error| self.undiscovered(recipe, &error))?;
         if from == Source::Defaults {
             let host = host(self.tokens.remote.url().as_str()).unwrap_or_default();
             return Err(self.undiscovered(recipe, &DiscoveryError::Nothing { host }));
         }
-        let dpop = dpop_bound || server.offers_dpop();
         let given = target.resource.clone().or(Some(resource));
         let alias = server.token_endpoint_for(AuthMethod::TlsClientAuth).map(str::to_owned);
         Ok(Place {
@@ -138,6 +176,12 @@ impl Machine {
             endpoint: server.token_endpoint.unwrap_or_default(),
             issuer: server.issuer,
             resource: given.filter(|_| !target.no_resource),
+            // MCP 2026-07-28, "Scope Selection Strategy".
+            scope: target
+                .scope
+                .clone()
+                .or_else(|| challenge?.scope)
+                .or_else(|| Some(scopes_supported?.join(" "))),
             methods: server.token_endpoint_auth_methods_supported,
             dpop,
         })
@@ -166,9 +210,7 @@ impl Machine {
             client.assertion_key = Some(AssertionKey::new(key, grant.key_id.clone()));
         }
         if place.dpop {
-            let key = ProofKey::generate();
-            let key = key.map_err(|error| self.failed(recipe, &error.to_string()))?;
-            client.proof_key = Some(key);
+            client.proof_key = Some(self.proof_key(recipe)?);
         }
         Ok(client)
     }
@@ -205,7 +247,6 @@ impl Machine {
     async fn id_jag(
         &self,
         recipe: &Recipe,
-        grant: &Grant,
         provider: &IdentityProvider,
         place: &Place,
     ) -> Result<Secret<String>, AuthorizationError> {
@@ -229,7 +270,7 @@ impl Machine {
             requested_token_type: ID_JAG,
             audience: &place.issuer,
             resource: place.resource.as_deref(),
-            scope: grant.target.scope.as_deref(),
+            scope: place.scope.as_deref(),
         };
         let asking = client.at(&issuer, self.tokens.now);
         let jag = token_exchange(&self.tokens.web, &endpoint, asking, exchange).await;

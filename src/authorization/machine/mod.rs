@@ -93,12 +93,29 @@ impl Machine {
     /// # Errors
     /// `SignInNeeded` where a person has to change something, `Unavailable`, `Vault`.
     pub(super) async fn make(
-        &self,
+        self: &Arc<Self>,
         recipe: &Recipe,
         taught: bool,
         refused: Option<&Credential>,
     ) -> Result<Made, AuthorizationError> {
-        let came = Instant::now();
+        let (machine, recipe, refused) = (self.clone(), recipe.clone(), refused.cloned());
+        // A task of its own: what one call waited for in vain, the next need not begin anew.
+        let making = tokio::spawn(async move {
+            machine.make_alone(&recipe, taught, refused.as_ref(), Instant::now()).await
+        });
+        making.await.unwrap_or_else(|_| {
+            let message = "making the credential broke off".to_owned();
+            Err(AuthorizationError::Unavailable { message })
+        })
+    }
+
+    async fn make_alone(
+        &self,
+        recipe: &Recipe,
+        taught: bool,
+        refused: Option<&Credential>,
+        came: Instant,
+    ) -> Result<Made, AuthorizationError> {
         let mut held = self.held.lock().await;
         let will_do = |made: &Made| {
             made.is_fresh(self.now()) && refused.is_none_or(|sent| !made.is_in(&sent.headers))

@@ -2,9 +2,9 @@
 //! next step.
 
 use super::Machine;
-use crate::authorization::AuthorizationError;
 use crate::authorization::recipe::Recipe;
 use crate::authorization::remote::quoted;
+use crate::authorization::{AuthorizationError, Kind};
 use crate::credential::password::PasswordError;
 use crate::oauth::discovery::DiscoveryError;
 use crate::oauth::{TokenError, WebError};
@@ -31,9 +31,12 @@ const FLAGS: [(&str, &str); 14] = [
 ];
 
 /// The flags that teach these details, for a shell.
-pub(in crate::authorization) fn flags(details: &BTreeMap<String, Value>) -> String {
+pub(in crate::authorization) fn flags(kind: Kind, details: &BTreeMap<String, Value>) -> String {
     let mut flags = String::new();
     for (name, flag) in FLAGS {
+        if kind == Kind::Jwt && name == "issuer" {
+            continue;
+        }
         let value = match details.get(name) {
             Some(Value::String(text)) => text.clone(),
             Some(Value::Array(all)) => {
@@ -44,6 +47,15 @@ pub(in crate::authorization) fn flags(details: &BTreeMap<String, Value>) -> Stri
         if !value.is_empty() {
             flags.push_str(&format!(" {flag} {}", quoted(&value)));
         }
+    }
+    let claims = [("issuer", "iss"), ("subject", "sub"), ("audience", "aud")];
+    for (name, claim) in claims.iter().filter(|_| kind == Kind::Jwt) {
+        let value = match details.get(*name) {
+            Some(Value::String(text)) => text.clone(),
+            Some(other) => other.to_string(),
+            None => continue,
+        };
+        flags.push_str(&format!(" --claim {}", quoted(&format!("{claim}={value}"))));
     }
     flags
 }
@@ -137,6 +149,6 @@ impl Machine {
     /// The command that teaches this anew.
     pub(super) fn login_command(&self, recipe: &Recipe) -> String {
         let login = self.tokens.remote.login_command(Some(recipe.kind().name()));
-        format!("{login}{}", flags(&recipe.details()))
+        format!("{login}{}", flags(recipe.kind(), &recipe.details()))
     }
 }

@@ -14,7 +14,7 @@ use crate::oauth::client::ClientOrigin;
 use crate::oauth::discovery::Source;
 use crate::oauth::redirect::{AuthorizationResponse, Awaited, Listener, Serving, Tab, Verdict};
 use crate::oauth::token::exchange_code;
-use crate::oauth::{Client, TokenSet};
+use crate::oauth::{Client, TokenError, TokenSet};
 use crate::secret::Secret;
 use reqwest::Method;
 use reqwest::header::HeaderMap;
@@ -42,7 +42,7 @@ impl Desk {
             return Err(self.without_pkce(&server.issuer).into());
         }
         let (listener, client) = self.client(errand).await?;
-        let client = self.proving(client, errand)?;
+        let client = self.proving(client, errand.found.dpop)?;
         let redirect_uri = listener.redirect_uri().to_owned();
         let request = Arc::new(self.request(errand, &client, &redirect_uri)?);
         self.tokens.redactor.learn_passing(request.state.expose());
@@ -59,7 +59,8 @@ impl Desk {
         let (response, tab) =
             self.answered(&mut serving, &request, &page, &client, progress, pasted).await?;
         tracing::debug!("the browser came back");
-        let outcome = self.exchange(errand, &client, &request, &redirect_uri, response).await;
+        let mut client = client;
+        let outcome = self.exchange(errand, &mut client, &request, &redirect_uri, response).await;
         match (outcome, tab) {
             (Ok(set), tab) => Ok(Granted { set, client, tab: tab.map(|tab| (serving, tab)) }),
             (Err(trouble), tab) => {
@@ -226,7 +227,7 @@ impl Desk {
     async fn exchange(
         &self,
         errand: &Errand,
-        client: &Client,
+        client: &mut Client,
         request: &AuthorizationRequest,
         redirect_uri: &str,
         response: AuthorizationResponse,
@@ -237,10 +238,18 @@ impl Desk {
         let resource = errand.resource.as_deref();
         let web = &self.settings.web;
         let issuer = &errand.found.server.issuer;
-        let asking = client.at(issuer, self.settings.now);
-        let set =
-            exchange_code(web, endpoint, asking, &code, &request.verifier, redirect_uri, resource);
-        set.await.map_err(|error| self.not_granted(issuer, client, &error))
+        let ask = async |client: &Client| {
+            let asking = client.at(issuer, self.settings.now);
+            let verifier = &request.verifier;
+            exchange_code(web, endpoint, asking, &code, verifier, redirect_uri, resource).await
+        };
+        let mut set = ask(client).await;
+        // A server that binds its tokens whatever the remote takes says so now.
+        if client.proof_key.is_none() && set.as_ref().is_err_and(TokenError::wants_dpop) {
+            *client = self.proving(client.clone(), true)?;
+            set = ask(client).await;
+        }
+        set.map_err(|error| self.not_granted(issuer, client, &error))
     }
 }
 

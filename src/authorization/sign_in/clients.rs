@@ -69,10 +69,9 @@ impl Desk {
         }
     }
 
-    /// With a key that its tokens are bound to, where the authorization server lists that or
-    /// the remote wants it (RFC 9449 section 5.1, RFC 9728 section 2).
-    pub(super) fn proving(&self, mut client: Client, errand: &Errand) -> Result<Client, Trouble> {
-        if errand.found.dpop_bound || errand.found.server.offers_dpop() {
+    /// With a key that its tokens are bound to (RFC 9449 section 5), where they have to be.
+    pub(super) fn proving(&self, mut client: Client, wanted: bool) -> Result<Client, Trouble> {
+        if wanted && client.proof_key.is_none() {
             let key = ProofKey::generate().map_err(|error| self.failed(&error.to_string()))?;
             client.proof_key = Some(key);
         }
@@ -116,7 +115,8 @@ impl Desk {
         for secret in [&client.secret, &client.registration_access_token].into_iter().flatten() {
             self.tokens.redactor.learn(secret.expose());
         }
-        for secret in client.secret.iter().flat_map(|secret| basic_credentials(&client.id, secret)) {
+        for secret in client.secret.iter().flat_map(|secret| basic_credentials(&client.id, secret))
+        {
             self.tokens.redactor.learn(secret.expose());
         }
     }

@@ -31,7 +31,7 @@ impl Desk {
             return Err(self.failed_with("the authorization server offers no device codes", &hint));
         };
         let client = self.client_for_device(errand).await?;
-        let client = self.proving(client, errand)?;
+        let client = self.proving(client, errand.found.dpop)?;
         let (scope, resource) = (errand.scope.as_deref(), errand.resource.as_deref());
         let web = &self.settings.web;
         let asking = client.at(&server.issuer, self.settings.now);

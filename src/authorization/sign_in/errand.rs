@@ -61,12 +61,13 @@ impl Desk {
     pub(in crate::authorization) async fn discover_for(
         &self,
         plan: &OAuthPlan,
-    ) -> Result<Discovered, DiscoveryError> {
+    ) -> (Option<Challenge>, Result<Discovered, DiscoveryError>) {
         let challenge = self.probe().await;
         let options =
             Options { issuer: plan.issuer.clone(), token_endpoint: plan.token_endpoint.clone() };
         let remote = self.tokens.remote.url();
-        discover(&self.settings.web, remote, challenge.as_ref(), &options).await
+        let found = discover(&self.settings.web, remote, challenge.as_ref(), &options).await;
+        (challenge, found)
     }
 
     /// Endpoints that must not be asked are found out about before anyone signs in.

@@ -85,7 +85,9 @@ pub(super) fn ready(along: &mut Along, import: bool, redactor: &Redactor) -> Res
     if key.path.is_none() {
         // It stands in the certificate's own file.
         let mut own = KeyFile { path: Some(path.clone()), ..KeyFile::default() };
-        ready_key(&mut own, import, redactor)?;
+        ready_key(&mut own, import, redactor).map_err(|failure| {
+            failure.hint("where the key is in another file: --client-key PEM")
+        })?;
         *key = own;
     } else {
         ready_key(key, import, redactor)?;

@@ -293,7 +293,8 @@ async fn a_given_token_endpoint_is_used_with_metadata_and_without() {
     options.issuer = Some(site.url("/as"));
     let given = asking(&site, None, &options).await.unwrap();
     assert_eq!((given.server.token_endpoint, given.from), (Some(token.clone()), Source::Given));
-    assert_eq!((given.server.issuer, given.server.authorization_endpoint), (site.url("/as"), None));
+    let page = given.server.authorization_endpoint;
+    assert_eq!((given.server.issuer, page), (site.url("/as"), Some(site.url("/as/authorize"))));
     let server = SERVER.replace("\"ORIGIN\"", "\"ORIGIN/as\"");
     site.json("/.well-known/oauth-authorization-server/as", &server);
     let published = asking(&site, None, &options).await.unwrap();

@@ -3,9 +3,11 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { keyferry } from './bridge.js';
 import { connect } from './clients.js';
 import { call } from './people.js';
+import { DEADLINE_MS, within } from './waiting.js';
 
 const TOLD_WITHIN_MS = 10_000;
 const NOTHING = () => [];
@@ -74,10 +76,12 @@ export async function knows(t, url, identity, { args = [], env = {}, secrets = N
 export async function knowsAndLogs(t, url, identity, { where, args = [], secrets, ...options }) {
   const log = join(where, 'keyferry.log');
   const bridge = await knows(t, url, identity, { where, args: [...args, '--debug', '--log-file', log], secrets, ...options });
+  const written = async () => {
+    while (!readFileSync(log, 'utf8').includes('tools/call')) await pause(20);
+  };
+  await within(DEADLINE_MS, 'the call is in the log', written());
   await bridge.close();
-  const logged = readFileSync(log, 'utf8');
-  assert.ok(logged.length > 0);
-  holdsNone(secrets(), logged, 'the log');
+  holdsNone(secrets(), readFileSync(log, 'utf8'), 'the log');
 }
 
 /** The client gets an error of keyferry's own that names the remote and matches all of `told`; the error. */

@@ -25,5 +25,10 @@ export const refused = (what, url, parts, secrets) =>
 export async function connectLogged(t, sdk, url, { where, args = [], ...options }) {
   const file = join(where, `log-${Math.random()}`);
   const bridge = await connect(t, sdk, url, { where, args: [...args, '--log-level', 'trace', '--log-file', file], ...options });
-  return { ...bridge, log: () => readFileSync(file, 'utf8') };
+  const log = () => {
+    const said = readFileSync(file, 'utf8');
+    assert.notEqual(said, '', 'there is a log');
+    return said;
+  };
+  return { ...bridge, log };
 }

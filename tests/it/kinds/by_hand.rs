@@ -8,6 +8,7 @@ use crate::support::browser::Browser;
 use crate::support::gate::bearers;
 use crate::support::home::Home;
 use crate::support::mcp_server::Server;
+use crate::support::web;
 use std::sync::Arc;
 
 struct ByHand {
@@ -37,7 +38,9 @@ impl ByHand {
     fn flags(&self) -> Vec<String> {
         let issuer = self.auth.issuer();
         let given = ["--issuer", &issuer, "--client-id", "known", "--scope", "a b"];
-        let more = ["--resource", "https://api.example/"];
+        // A port of the machine's own choice may be in use by another test.
+        let port = web::free_port();
+        let more = ["--resource", "https://api.example/", "--callback-port", &port];
         given.iter().chain(&more).map(|flag| (*flag).to_owned()).collect()
     }
 }

@@ -168,5 +168,5 @@ fn a_token_of_a_machine_is_bound_to_a_key() {
     super::login(&home, &remote.url(), &flags, "cl1ent-5ecret").expect(0);
     // The token is used by who comes later, and so is its key.
     assert_eq!(super::whoami(&home, &remote.url(), &[]), "machine");
-    assert_eq!(endpoint.asked().len(), 1);
+    assert_eq!(endpoint.tokens.all().len(), 1);
 }

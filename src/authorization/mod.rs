@@ -48,7 +48,7 @@ use machine::{Machine, Made};
 use proof::Proof;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use sign_in::Desk;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokens::{TokenRecord, Tokens};
@@ -78,6 +78,8 @@ pub struct Authorization {
     tokens: Arc<Tokens>,
     desk: Arc<Desk>,
     machine: Arc<Machine>,
+    /// What was given out last may not be what the vault holds by now.
+    stale: AtomicBool,
     /// Until then (seconds since 1970) a 403 does not mean that a token has ended.
     forbidden_until: AtomicU64,
     /// Held while what was seen is written: two writes at once would lose one.
@@ -120,6 +122,7 @@ impl Authorization {
             tokens,
             desk,
             machine,
+            stale: AtomicBool::new(false),
             forbidden_until: AtomicU64::new(0),
             seeing: Arc::default(),
         }
@@ -181,6 +184,9 @@ impl Authorization {
 
     /// The credential that was given out last, without asking anyone; none if its end is near.
     pub fn known(&self) -> Option<Arc<Credential>> {
+        if self.stale.load(Ordering::Relaxed) {
+            return None;
+        }
         let current = self.current.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
         let fresh = current.expiry.is_none_or(|expiry| expiry.is_fresh((self.tokens.now)()));
         fresh.then_some(current)
@@ -188,10 +194,20 @@ impl Authorization {
 
     /// The same as long as it can be shown at all: a server may delete the refresh token of
     /// whoever shows a token past its end.
-    pub fn last_valid(&self) -> Option<Arc<Credential>> {
+    fn last_valid(&self) -> Option<Arc<Credential>> {
         let current = self.current.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
         let valid = current.expiry.is_none_or(|expiry| expiry.is_valid((self.tokens.now)()));
         valid.then_some(current)
+    }
+
+    /// A credential to take leave with: one that was given out, or one that is made here without
+    /// asking anybody. A process that ends might not live to keep what a server gives.
+    pub async fn for_the_end(&self) -> Option<Arc<Credential>> {
+        if let Some(valid) = self.last_valid() {
+            return Some(valid);
+        }
+        let (recipe, _) = self.recipe().await.ok()??;
+        if recipe.asks_nobody() { self.load(None).await.ok() } else { None }
     }
 
     /// Whether OAuth is a way to get in: not where the person gave or taught something else.
@@ -215,9 +231,9 @@ impl Authorization {
         Some(format!("; it was shown the client certificate {shown}"))
     }
 
-    /// The next request takes its credential from the vault, or makes it anew where it ended.
+    /// The next request takes its credential from the vault again.
     pub fn look_again(&self) {
-        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.stale.store(true, Ordering::Relaxed);
     }
 
     /// The command that teaches the kind of credential in use, or of another kind if none is.
@@ -376,6 +392,7 @@ impl Authorization {
             tracing::warn!("{notice}");
         }
         let credential = Arc::new(credential);
+        self.stale.store(false, Ordering::Relaxed);
         *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Some(credential.clone());
         Ok(credential)
     }

@@ -162,6 +162,11 @@ impl Recipe {
         matches!(self, Self::CloudflareAccess(_))
     }
 
+    /// It takes neither a server nor a program.
+    pub(super) fn asks_nobody(&self) -> bool {
+        matches!(self, Self::Jwt(_) | Self::CloudflareAccess(_))
+    }
+
     /// URLs that the person named.
     pub(super) fn named(&self) -> Vec<&str> {
         match self {

@@ -68,23 +68,12 @@ impl Remote {
 
     /// The values in the URL's query, and what stands there without a name: they may be keys.
     pub fn query_values(&self) -> Vec<String> {
-        let mut values = Vec::new();
-        for pair in self.query_pairs() {
-            let raw = pair.split_once('=').map_or(pair, |(_, value)| value);
-            // Decoded as a form: a bare value reads like a name.
-            let decoded = url::form_urlencoded::parse(raw.as_bytes()).next();
-            values.extend(decoded.map(|(name, value)| {
-                if value.is_empty() { name.into_owned() } else { format!("{name}={value}") }
-            }));
-            values.push(raw.to_owned());
-        }
-        values
+        query_values(self.url.as_str())
     }
 
     /// As they were written.
     fn query_pairs(&self) -> impl Iterator<Item = &str> {
-        let pairs = self.url.query().into_iter().flat_map(|query| query.split('&'));
-        pairs.filter(|pair| !pair.is_empty())
+        pairs(self.url.query())
     }
 
     /// `keyferry login URL ...` as this remote needs it, for a shell; without a query that
@@ -104,6 +93,27 @@ impl Remote {
         }
         command
     }
+}
+
+/// What may be secret in the query of a URL: every value, and what stands there without a name.
+pub(super) fn query_values(url: &str) -> Vec<String> {
+    let Ok(url) = Url::parse(url) else { return Vec::new() };
+    let mut values = Vec::new();
+    for pair in pairs(url.query()) {
+        let raw = pair.split_once('=').map_or(pair, |(_, value)| value);
+        // Decoded as a form: a bare value reads like a name.
+        let decoded = url::form_urlencoded::parse(raw.as_bytes()).next();
+        values.extend(decoded.map(|(name, value)| {
+            if value.is_empty() { name.into_owned() } else { format!("{name}={value}") }
+        }));
+        values.push(raw.to_owned());
+    }
+    values
+}
+
+fn pairs(query: Option<&str>) -> impl Iterator<Item = &str> {
+    let pairs = query.into_iter().flat_map(|query| query.split('&'));
+    pairs.filter(|pair| !pair.is_empty())
 }
 
 /// `word` as a shell takes it for one word and nothing else.

@@ -135,8 +135,10 @@ impl Bridge {
     /// past its end, nor with one renewed for this: a process that ends might not live to
     /// keep what a rotation leaves.
     pub(super) async fn delete(&self, session: &Snapshot) {
-        let credential = self.authorization.last_valid();
-        let Some(credential) = credential.filter(|_| session.id.is_some()) else { return };
+        if session.id.is_none() {
+            return;
+        }
+        let Some(credential) = self.authorization.for_the_end().await else { return };
         let mut headers = credential.for_request(&Method::DELETE);
         session.put_headers(&mut headers);
         let _ = self.remote.delete(headers).await;

@@ -138,7 +138,6 @@ fn wanted(args: &CredentialArgs, oauth: &OAuthPlan) -> BTreeMap<String, Value> {
         ("id_token_file", path(&kinds.id_token_file)),
         ("login_url", text(&kinds.login_url)),
         ("username", text(&kinds.username)),
-        ("command", text(&kinds.command)),
     ]
     .into_iter()
     .filter_map(|(name, value)| Some((name.to_owned(), value?)))
@@ -226,6 +225,12 @@ fn command(given: Given<'_>) -> Result<Asked, Failure> {
     if given.secret.is_some() {
         return Err(usage("--with command takes no secret: the program has it"));
     }
+    // A path is where the person is now, and a bare name wherever it is found.
+    let is_path = Path::new(&program).components().count() > 1 || program.starts_with('.');
+    let program = match is_path {
+        true => absolute(Path::new(&program)).to_string_lossy().into_owned(),
+        false => program,
+    };
     Ok(whole(Recipe::Command(Command {
         program,
         args: args.command_arg.clone(),

@@ -13,6 +13,7 @@ pub(super) use trouble::flags;
 
 use super::proof::Proof;
 use super::recipe::Recipe;
+use super::remote::query_values;
 use super::sign_in::Desk;
 use super::tokens::{Expiry, Tokens};
 use super::{AuthorizationError, Credential};
@@ -134,7 +135,12 @@ impl Machine {
         for secret in recipe.secrets() {
             self.tokens.redactor.learn(secret.expose());
         }
-        recipe.named().into_iter().for_each(|url| self.tokens.web.name(url));
+        for url in recipe.named() {
+            self.tokens.web.name(url);
+            for value in query_values(url) {
+                self.tokens.redactor.learn(&value);
+            }
+        }
         let made = if taught && recipe.is_shared() {
             self.make_shared(recipe, will_do).await
         } else {

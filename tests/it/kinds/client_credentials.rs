@@ -12,6 +12,7 @@ use crate::support::mcp_server::{Port, Server};
 use crate::support::token_endpoint::{Given, TokenEndpoint};
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 const ID: &str = "machine:1 & more";
@@ -316,14 +317,17 @@ fn a_taught_secret_is_shown_to_the_issuer_it_was_taught_for() {
     let endpoint = TokenEndpoint::start(by_secret);
     let other = TokenEndpoint::start(|_| Given::Token("thief".to_owned()));
     let port = Port::reserve();
-    let url = port.url();
+    let (first, second) = (endpoint.guarding(&port.origin()), other.guarding(&port.origin()));
+    let hostile = Arc::new(AtomicBool::new(false));
+    let turned = hostile.clone();
+    let remote = port.serve(move |request, wire| match turned.load(Ordering::SeqCst) {
+        false => first(request, wire),
+        true => second(request, wire),
+    });
     let home = Arc::new(Home::new("plaintext"));
-    let first = endpoint.remote_at(port);
-    login(&home, &url, &FLAGS, SECRET).expect(0);
-    let address = first.kill();
-    let _second = other.remote_at(Port::at(address));
-    endpoint.tokens.revoke();
-    let mut bridge = Launch::new(home, &url).args(&["--auth-timeout", "3"]).start();
+    login(&home, &remote.url(), &FLAGS, SECRET).expect(0);
+    hostile.store(true, Ordering::SeqCst);
+    let mut bridge = Launch::new(home, &remote.url()).args(&["--auth-timeout", "3"]).start();
     bridge.request("0", "initialize", "{}");
     bridge.answer("0");
     bridge.tool("1", "whoami");

@@ -13,6 +13,7 @@ use crate::support::login_endpoint::{LoginEndpoint, PASSWORD, USERNAME};
 use crate::support::mcp_server::{Port, Server};
 use crate::support::scene::Scene;
 use crate::support::token_endpoint::{Given, TokenEndpoint};
+use crate::support::tokens::Tokens;
 use std::sync::Arc;
 
 const EDGE: &str = "edge-5ecret-0001";
@@ -111,6 +112,31 @@ fn with_a_login_endpoint_and_a_token_endpoint_too() {
     }
     nobody_else_saw(&logins.server);
     nobody_else_saw(&tokens.server);
+}
+
+/// An edge stands before all of its origin.
+#[test]
+fn a_login_endpoint_at_the_origin_of_the_remote_gets_them_too() {
+    let tokens = Tokens::default();
+    let given = tokens.clone();
+    let remote = behind_an_edge(Port::reserve(), {
+        let inner = Gate::default().into_handler(move |request| {
+            let sent = request.header("authorization").unwrap_or_default();
+            Verdict::or(sent.strip_prefix("Bearer ").and_then(|token| tokens.who(token)), 401)
+        });
+        move |request, wire| {
+            if request.target != "/auth/token" {
+                return inner(request, wire);
+            }
+            let token = given.give("ada", std::time::Duration::from_secs(60));
+            wire.json(serde_json::json!({ "token": token }).to_string());
+        }
+    });
+    let home = Arc::new(home());
+    let url = format!("http://{}/auth/token", remote.address());
+    let flags = ["--with", "password", "--login-url", &url, "--username", USERNAME];
+    login(&home, &remote.url(), &[&flags[..], &HEADERS].concat(), PASSWORD).expect(0);
+    assert_eq!(whoami(&home, &remote.url(), &[]), "ada");
 }
 
 #[test]

@@ -12,6 +12,7 @@ use crate::support::mcp_server::{Port, Server};
 use crate::support::token_endpoint::{Given, TokenEndpoint};
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 const ID: &str = "machine:1 & more";
@@ -316,17 +317,64 @@ fn a_taught_secret_is_shown_to_the_issuer_it_was_taught_for() {
     let endpoint = TokenEndpoint::start(by_secret);
     let other = TokenEndpoint::start(|_| Given::Token("thief".to_owned()));
     let port = Port::reserve();
-    let url = port.url();
+    let (first, second) = (endpoint.guarding(&port.origin()), other.guarding(&port.origin()));
+    let hostile = Arc::new(AtomicBool::new(false));
+    let turned = hostile.clone();
+    let remote = port.serve(move |request, wire| match turned.load(Ordering::SeqCst) {
+        false => first(request, wire),
+        true => second(request, wire),
+    });
     let home = Arc::new(Home::new("plaintext"));
-    let first = endpoint.remote_at(port);
-    login(&home, &url, &FLAGS, SECRET).expect(0);
-    let address = first.kill();
-    let _second = other.remote_at(Port::at(address));
-    endpoint.tokens.revoke();
-    let mut bridge = Launch::new(home, &url).args(&["--auth-timeout", "3"]).start();
+    login(&home, &remote.url(), &FLAGS, SECRET).expect(0);
+    hostile.store(true, Ordering::SeqCst);
+    let mut bridge = Launch::new(home, &remote.url()).args(&["--auth-timeout", "3"]).start();
     bridge.request("0", "initialize", "{}");
     bridge.answer("0");
     bridge.tool("1", "whoami");
     bridge.answer("1");
     assert!(other.asked().is_empty(), "{:?}", other.asked());
+}
+
+/// It says what time it is there when it refuses, and one more try is made by that.
+#[test]
+fn a_server_whose_clock_is_an_hour_off_gets_assertions_by_its_own_clock() {
+    for ahead in [3600, -3600] {
+        let Pair { secret, verifier, .. } = Pair::of("ES256");
+        let endpoint = TokenEndpoint::start(move |asked| {
+            is_grant(asked);
+            let now = clock::now().checked_add_signed(ahead).unwrap();
+            let assertion = asked.param("client_assertion").expect("an assertion");
+            let claims = verifier.read(assertion).expect("a good signature").claims;
+            let (iat, exp) = (claims["iat"].as_u64().unwrap(), claims["exp"].as_u64().unwrap());
+            if iat <= now + 5 && exp > now {
+                return Given::Token("machine".to_owned());
+            }
+            let body = json!({ "error": "invalid_client", "error_description": "expired" });
+            let kind = ("Content-Type", "application/json".to_owned());
+            Given::Reply(401, vec![kind, ("Date", clock::date(now))], body.to_string())
+        });
+        let remote = endpoint.remote();
+        let home = Arc::new(Home::new("plaintext"));
+        let key = home.file("key.pem", secret);
+        let flags = [&FLAGS[..], &["--private-key", &key, "--alg", "ES256"]].concat();
+        login(&home, &remote.url(), &flags, "").expect(0);
+        assert_eq!(whoami(&home, &remote.url(), &[]), "machine", "{ahead}");
+        assert!(endpoint.asked().len() <= 4, "{ahead}: {}", endpoint.asked().len());
+    }
+}
+
+/// RFC 7009, where there is such an endpoint.
+#[test]
+fn a_logout_revokes_the_token_that_is_there() {
+    let endpoint = TokenEndpoint::start(by_secret);
+    let revocation = Server::start(|_, wire| wire.status(200));
+    let at = format!("http://{}/revoke", revocation.address());
+    endpoint.rules(|rules| drop(rules.metadata.insert("revocation_endpoint".into(), json!(at))));
+    let remote = endpoint.remote();
+    let home = taught(&remote, &[]);
+    assert_eq!(whoami(&home, &remote.url(), &[]), "machine");
+    home.run(&["logout", &remote.url()], "").expect(0);
+    let asked = revocation.requests();
+    assert_eq!(asked.len(), 1);
+    assert_eq!(Asked::of(&asked[0]).param("token"), Some(endpoint.tokens.all()[0].as_str()));
 }

@@ -2,7 +2,7 @@
 //! then RFC 7523 at the resource's authorization server).
 
 use super::{first_error, hint, login, ready, tells, whoami};
-use crate::support::authorization_server::{Asked, AuthorizationServer, Script};
+use crate::support::authorization_server::{Asked, AuthorizationServer, Resource, Script};
 use crate::support::bridge::{Bridge, Launch};
 use crate::support::browser::Browser;
 use crate::support::clock;
@@ -11,7 +11,7 @@ use crate::support::jws;
 use crate::support::mcp_server::Server;
 use crate::support::token_endpoint::{Given, TokenEndpoint};
 use serde_json::{Value, json};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
@@ -223,39 +223,99 @@ fn an_answer_that_is_no_id_jag_is_not_shown_to_the_resource() {
     }
 }
 
+/// An identity provider with a sign-in, and a resource behind it.
+struct SigningIn {
+    idp: AuthorizationServer,
+    auth: TokenEndpoint,
+    remote: Server,
+    browser: Browser,
+    home: Arc<Home>,
+    /// ID tokens that were shown, and whether those are good for nothing any more.
+    shown: Arc<Mutex<(Vec<String>, bool)>>,
+}
+
+impl SigningIn {
+    fn new() -> Self {
+        let shown: Arc<Mutex<(Vec<String>, bool)>> = Arc::default();
+        let seen = shown.clone();
+        let idp = AuthorizationServer::scripted(|script: &mut Script| {
+            script.id_token = true;
+            script.any_port = true;
+            script.resource = Resource::Any;
+            script.grants = vec![(
+                EXCHANGE,
+                Arc::new(move |asked| {
+                    let subject = asked.param("subject_token").expect("a subject_token").to_owned();
+                    let mut seen = seen.lock().unwrap();
+                    if seen.1 && seen.0.contains(&subject) {
+                        return Err(("invalid_grant", "the ID token has expired"));
+                    }
+                    seen.0.push(subject);
+                    match exchange(asked) {
+                        Given::Answer(Value::Object(members)) => Ok(members),
+                        _ => Err(("invalid_request", "the ID token is not good")),
+                    }
+                }),
+            )];
+        });
+        idp.preregister("idp-client", None, "none", &["http://localhost/oauth/callback"]);
+        let auth = TokenEndpoint::start(redeem);
+        let remote = auth.remote();
+        let browser = Browser::following();
+        let home = Arc::new(Home::new("plaintext").with("BROWSER", &browser.command()));
+        Self { idp, auth, remote, browser, home, shown }
+    }
+
+    fn flags(&self) -> Vec<String> {
+        let (issuer, secret) = (self.idp.issuer(), self.home.file("secret", SECRET));
+        let flags = ["--with", "enterprise", "--client-id", "keyferry-at-resource"];
+        let idp = ["--idp-issuer", &issuer, "--idp-client-id", "idp-client"];
+        let secret = ["--secret-file", &secret];
+        let all = flags.iter().chain(&idp).chain(&secret);
+        all.map(|flag| (*flag).to_owned()).collect()
+    }
+}
+
 /// Whoever has no ID token signs in at the provider, once.
 #[test]
 fn a_sign_in_at_the_provider_where_no_id_token_is_given() {
-    let idp = AuthorizationServer::scripted(|script: &mut Script| {
-        script.id_token = true;
-        script.any_port = true;
-        script.resource = crate::support::authorization_server::Resource::Any;
-        script.grants = vec![(
-            EXCHANGE,
-            Arc::new(|asked| match exchange(asked) {
-                Given::Answer(Value::Object(members)) => Ok(members),
-                _ => Err(("invalid_request", "the ID token is not good")),
-            }),
-        )];
-    });
-    idp.preregister("idp-client", None, "none", &["http://localhost/oauth/callback"]);
-    let auth = TokenEndpoint::start(redeem);
-    let remote = auth.remote();
-    let browser = Browser::following();
-    let home = Arc::new(Home::new("plaintext").with("BROWSER", &browser.command()));
-    let issuer = idp.issuer();
-    let flags = ["--with", "enterprise", "--client-id", "keyferry-at-resource"];
-    let more = ["--idp-issuer", &issuer, "--idp-client-id", "idp-client"];
-    let secret = home.file("secret", SECRET);
-    let flags = [&flags[..], &more, &["--secret-file", &secret]].concat();
-    login(&home, &remote.url(), &flags, "").expect(0);
-    assert!(browser.link().starts_with(&issuer), "{}", browser.link());
-    assert_eq!(whoami(&home, &remote.url(), &[]), "ada");
+    let scene = SigningIn::new();
+    let url = scene.remote.url();
+    login(&scene.home, &url, &texts(&scene.flags()), "").expect(0);
+    assert!(scene.browser.link().starts_with(&scene.idp.issuer()), "{}", scene.browser.link());
+    assert_eq!(whoami(&scene.home, &url, &[]), "ada");
     // The token of the resource has ended, and the sign-in at the provider has not.
-    auth.tokens.revoke();
-    let mut bridge = ready(&home, &remote.url(), &[]);
-    assert_eq!(bridge.whoami(), "ada");
-    assert_eq!(browser.tabs().len(), 1);
-    let asked = idp.asked("/authorize").remove(0);
+    scene.auth.tokens.revoke();
+    assert_eq!(whoami(&scene.home, &url, &[]), "ada");
+    assert_eq!(scene.browser.tabs().len(), 1);
+    let asked = scene.idp.asked("/authorize").remove(0);
     assert!(asked.param("scope").unwrap_or_default().split(' ').any(|scope| scope == "openid"));
+}
+
+#[test]
+fn an_id_token_that_has_ended_is_renewed_at_the_provider_without_a_person() {
+    let scene = SigningIn::new();
+    let url = scene.remote.url();
+    login(&scene.home, &url, &texts(&scene.flags()), "").expect(0);
+    // The next ID token is another one from the next second on.
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    scene.shown.lock().unwrap().1 = true;
+    scene.auth.tokens.revoke();
+    assert_eq!(whoami(&scene.home, &url, &[]), "ada");
+    assert_eq!((scene.browser.tabs().len(), scene.idp.refreshed()), (1, 1));
+}
+
+#[test]
+fn a_bridge_signs_in_at_the_provider_by_its_flags_alone() {
+    let scene = SigningIn::new();
+    let mut bridge = ready(&scene.home, &scene.remote.url(), &texts(&scene.flags()));
+    assert_eq!(bridge.whoami(), "ada");
+    assert_eq!(scene.browser.tabs().len(), 1);
+    bridge.finish();
+    let flags = [scene.flags(), vec!["--sign-in".to_owned(), "never".to_owned()]].concat();
+    let elsewhere = Arc::new(Home::new("memory").with("BROWSER", &scene.browser.command()));
+    let mut bridge = Launch::new(elsewhere, &scene.remote.url()).args(&texts(&flags)).start();
+    let error = first_error(&mut bridge, &[-31001]);
+    assert!(hint(&error).starts_with("keyferry login"), "{error}");
+    assert_eq!(scene.browser.tabs().len(), 1);
 }

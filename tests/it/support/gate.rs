@@ -3,7 +3,7 @@
 
 use super::http::{Request, Wire};
 use super::legacy::{Legacy, Sessions};
-use super::mcp_server::{Port, Server};
+use super::mcp_server::Server;
 use std::collections::HashMap;
 
 pub(crate) enum Verdict {
@@ -36,15 +36,7 @@ impl Gate {
     }
 
     pub(crate) fn start(self, who: impl Fn(&Request) -> Verdict + Send + Sync + 'static) -> Server {
-        self.serve(Port::reserve(), who)
-    }
-
-    pub(crate) fn serve(
-        self,
-        port: Port,
-        who: impl Fn(&Request) -> Verdict + Send + Sync + 'static,
-    ) -> Server {
-        port.serve(self.into_handler(who))
+        Server::start(self.into_handler(who))
     }
 
     pub(crate) fn into_handler(

@@ -142,3 +142,65 @@ pub(crate) fn thumbprint(jwk: &Value) -> String {
 pub(crate) fn hash(text: &str) -> String {
     URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, text.as_bytes()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ring::rand::SystemRandom;
+
+    /// What a client that signs rightly sends, by each of the algorithms.
+    fn signed(pair: &Pair) -> String {
+        let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        let header = json!({ "alg": pair.alg });
+        let text = format!("{}.{}", part(&header), part(&json!({ "sub": "ada" })));
+        let random = SystemRandom::new();
+        let der = || PrivatePkcs8KeyDer::from_pem_slice(pair.secret.as_bytes()).unwrap();
+        let signature = match (&pair.verifier, pair.alg) {
+            (Verifier::Shared(key), _) => hmac::sign(key, text.as_bytes()).as_ref().to_vec(),
+            (_, "ES256") => {
+                let alg = &signature::ECDSA_P256_SHA256_FIXED_SIGNING;
+                let der = der();
+                let key = signature::EcdsaKeyPair::from_pkcs8(alg, der.secret_pkcs8_der(), &random);
+                key.unwrap().sign(&random, text.as_bytes()).unwrap().as_ref().to_vec()
+            }
+            (_, "EdDSA") => {
+                let key = signature::Ed25519KeyPair::from_pkcs8(der().secret_pkcs8_der()).unwrap();
+                key.sign(text.as_bytes()).as_ref().to_vec()
+            }
+            (_, alg) => {
+                let padding: &dyn signature::RsaEncoding = if alg == "PS256" {
+                    &signature::RSA_PSS_SHA256
+                } else {
+                    &signature::RSA_PKCS1_SHA256
+                };
+                let key = RsaKeyPair::from_pkcs8(der().secret_pkcs8_der()).unwrap();
+                let mut signature = vec![0; key.public().modulus_len()];
+                key.sign(padding, &random, text.as_bytes(), &mut signature).unwrap();
+                signature
+            }
+        };
+        format!("{text}.{}", URL_SAFE_NO_PAD.encode(signature))
+    }
+
+    #[test]
+    fn a_verifier_reads_what_its_key_signed_and_nothing_else() {
+        for alg in ALGORITHMS {
+            let pair = Pair::of(alg);
+            let token = signed(&pair);
+            assert_eq!(pair.verifier.read(&token).expect(alg).claims["sub"], "ada");
+            let (head, signature) = token.rsplit_once('.').unwrap();
+            let claims = URL_SAFE_NO_PAD.encode(r#"{"sub":"eve"}"#);
+            let (header, _) = head.split_once('.').unwrap();
+            for changed in [
+                format!("{header}.{claims}.{signature}"),
+                format!("{head}."),
+                head.to_owned(),
+                unsigned(&json!({ "sub": "ada" })),
+            ] {
+                assert!(pair.verifier.read(&changed).is_none(), "{alg}: {changed}");
+            }
+            let other = Pair::of(if alg == "ES256" { "EdDSA" } else { "ES256" });
+            assert!(other.verifier.read(&token).is_none(), "{alg}");
+        }
+    }
+}

@@ -101,12 +101,14 @@ impl TokenEndpoint {
 
     /// A remote that takes these tokens and names this server in its metadata (RFC 9728).
     pub(crate) fn remote(&self) -> Server {
-        self.remote_at(Port::reserve())
+        let port = Port::reserve();
+        let handler = self.guarding(&port.origin());
+        port.serve(handler)
     }
 
-    pub(crate) fn remote_at(&self, port: Port) -> Server {
+    /// The same without a port.
+    pub(crate) fn guarding(&self, origin: &str) -> impl Fn(&Request, Wire) + Send + Sync + 'static {
         const PLACE: &str = "/.well-known/oauth-protected-resource/mcp";
-        let origin = port.origin();
         let document = json!({
             "resource": format!("{origin}/mcp"),
             "authorization_servers": [self.origin],
@@ -114,7 +116,7 @@ impl TokenEndpoint {
         });
         let tokens = self.tokens.clone();
         let challenge = format!(r#"Bearer resource_metadata="{origin}{PLACE}""#);
-        Gate::default().document(PLACE, &document.to_string()).serve(port, move |request| {
+        Gate::default().document(PLACE, &document.to_string()).into_handler(move |request| {
             let sent = request.header("authorization").unwrap_or_default();
             match sent.strip_prefix("Bearer ").and_then(|token| tokens.who(token)) {
                 Some(who) => Verdict::Is(who),

@@ -39,6 +39,9 @@ impl Authorization {
                 Err(error) => format!("not revoked: {}", self.clean(&error.to_string())),
             });
         }
+        if let (false, Ok(Some((recipe, true)))) = (known, self.recipe().await) {
+            server = in_time_or_none(end, self.machine.revoke(&recipe)).await;
+        }
         let forgotten = self.vault.remove(&self.remote.record())?;
         self.forget_the_rest()?;
         drop(lock);
@@ -93,6 +96,14 @@ impl Authorization {
             detail("issuer") == Some(issuer) && detail("client_id") == Some(client)
         })
     }
+}
+
+async fn in_time_or_none(
+    end: Instant,
+    telling: impl Future<Output = Option<String>>,
+) -> Option<String> {
+    let told = tokio::time::timeout_at(end.into(), telling).await;
+    told.unwrap_or_else(|_| Some("not revoked: the authorization server did not answer".into()))
 }
 
 async fn in_time(end: Instant, telling: impl Future<Output = String>) -> String {

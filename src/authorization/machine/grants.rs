@@ -21,6 +21,14 @@ use crate::secret::Secret;
 use std::path::Path;
 use std::sync::PoisonError;
 
+/// What an authorization server gave.
+pub(super) struct Granted {
+    pub(super) minted: Minted,
+    pub(super) proof_key: Option<ProofKey>,
+    /// Its issuer, and where the token can be ended.
+    pub(super) revocation: Option<(String, String)>,
+}
+
 /// Where tokens are asked for.
 #[derive(Clone)]
 pub(super) struct Place {
@@ -34,6 +42,8 @@ pub(super) struct Place {
     pub(super) methods: Option<Vec<String>>,
     /// For clients that show a certificate (RFC 8705 section 5).
     pub(super) alias: Option<String>,
+    /// Where tokens are ended (RFC 7009), as it was published.
+    pub(super) revocation: Option<String>,
     /// Tokens are bound to a key (RFC 9449).
     pub(super) dpop: bool,
 }
@@ -43,7 +53,7 @@ impl Machine {
         &self,
         recipe: &Recipe,
         grant: &Grant,
-    ) -> Result<(Minted, Option<ProofKey>), AuthorizationError> {
+    ) -> Result<Granted, AuthorizationError> {
         let mut place = self.place(recipe, &grant.target).await?;
         let now = self.now();
         let mut client = self.client(recipe, grant, &place)?;
@@ -67,7 +77,9 @@ impl Machine {
         }
         let server = if place.issuer.is_empty() { &place.endpoint } else { &place.issuer };
         let set = set.map_err(|error| self.not_granted(recipe, server, &error))?;
-        self.minted(recipe, set, now, client.proof_key)
+        let (minted, proof_key) = self.minted(recipe, set, now, client.proof_key)?;
+        let revocation = place.revocation.map(|endpoint| (place.issuer, endpoint));
+        Ok(Granted { minted, proof_key, revocation })
     }
 
     async fn ask(
@@ -149,6 +161,7 @@ impl Machine {
                     scope: target.scope.clone(),
                     methods: None,
                     alias: None,
+                    revocation: None,
                     dpop: false,
                 }
             }
@@ -173,6 +186,7 @@ impl Machine {
         let given = target.resource.clone().or(Some(resource));
         let alias = server.token_endpoint_for(AuthMethod::TlsClientAuth).map(str::to_owned);
         Ok(Place {
+            revocation: server.revocation_endpoint.clone(),
             alias: alias.filter(|_| target.token_endpoint.is_none()),
             endpoint: server.token_endpoint.unwrap_or_default(),
             issuer: server.issuer,
@@ -194,8 +208,21 @@ impl Machine {
         grant: &Grant,
         place: &Place,
     ) -> Result<Client, AuthorizationError> {
+        let client = self.authenticated(grant, place.methods.as_deref());
+        let mut client = client.map_err(|why| self.failed(recipe, &why))?;
+        if place.dpop {
+            client.proof_key = Some(self.proof_key(recipe)?);
+        }
+        Ok(client)
+    }
+
+    /// The client with its way to authenticate.
+    pub(super) fn authenticated(
+        &self,
+        grant: &Grant,
+        methods: Option<&[String]>,
+    ) -> Result<Client, String> {
         let id = grant.target.client_id.clone().unwrap_or_default();
-        let methods = place.methods.as_deref();
         self.learn_basic(&id, grant.client_secret.as_ref());
         let by_certificate = matches!(grant.flow, Flow::ClientCredentials)
             && grant.client_secret.is_none()
@@ -206,12 +233,9 @@ impl Machine {
             Client::preregistered(id, grant.client_secret.clone(), methods)
         };
         if grant.key.is_some() {
-            let key = grant.signing_key().map_err(|why| self.failed(recipe, &why))?;
+            let key = grant.signing_key()?;
             client.method = AuthMethod::PrivateKeyJwt;
             client.assertion_key = Some(AssertionKey::new(key, grant.key_id.clone()));
-        }
-        if place.dpop {
-            client.proof_key = Some(self.proof_key(recipe)?);
         }
         Ok(client)
     }

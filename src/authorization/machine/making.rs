@@ -20,6 +20,8 @@ pub(super) struct Brewed {
     pub(super) obtained_at: u64,
     /// The token is bound to it.
     pub(super) proof_key: Option<ProofKey>,
+    /// The issuer that gave it, and where it can be ended.
+    pub(super) revocation: Option<(String, String)>,
 }
 
 impl Machine {
@@ -43,7 +45,7 @@ impl Machine {
     async fn brew(&self, recipe: &Recipe) -> Result<Brewed, AuthorizationError> {
         // An answer is as old as its question.
         let obtained_at = self.now();
-        let mut proof_key = None;
+        let (mut proof_key, mut revocation) = (None, None);
         let minted = match recipe {
             Recipe::Jwt(jwt) => self.sign(jwt).map_err(|why| self.failed(recipe, &why))?,
             Recipe::CloudflareAccess(access) => {
@@ -52,9 +54,9 @@ impl Machine {
             Recipe::Password(password) => self.log_in(recipe, password).await?,
             Recipe::Command(command) => self.run(recipe, command).await?,
             Recipe::Grant(grant) => {
-                let (minted, key) = self.grant(recipe, grant).await?;
-                proof_key = key;
-                minted
+                let granted = self.grant(recipe, grant).await?;
+                (proof_key, revocation) = (granted.proof_key, granted.revocation);
+                granted.minted
             }
         };
         if let Some(key) = &minted.key {
@@ -64,17 +66,17 @@ impl Machine {
             self.tokens.redactor.learn_passing(value.to_str().unwrap_or_default());
         }
         tracing::debug!(kind = %recipe.kind(), expires_at = minted.expires_at, "made a credential");
-        Ok(Brewed { minted, obtained_at, proof_key })
+        Ok(Brewed { minted, obtained_at, proof_key, revocation })
     }
 
     /// With its end by the clocks of this machine.
     pub(super) fn made(&self, brewed: Brewed) -> Made {
         let now = self.now();
-        let Brewed { minted, obtained_at, proof_key } = brewed;
+        let Brewed { minted, obtained_at, proof_key, revocation } = brewed;
         let expiry = minted.expires_at.map(|at| Expiry::new(obtained_at, at, now));
         let url = self.tokens.remote.url().clone();
         let proof = proof_key.map(|key| Proof::new(key, url, self.tokens.now));
-        Made { minted, proof, expiry, obtained_at }
+        Made { minted, proof, expiry, obtained_at, revocation }
     }
 
     fn sign(&self, jwt: &Jwt) -> Result<Minted, String> {

@@ -60,6 +60,8 @@ pub(super) struct Made {
     pub(super) expiry: Option<Expiry>,
     /// In seconds since 1970.
     obtained_at: u64,
+    /// The issuer that gave it, and where it can be ended.
+    revocation: Option<(String, String)>,
 }
 
 fn is_refused(error: &AuthorizationError) -> bool {

@@ -6,6 +6,7 @@ use crate::authorization::AuthorizationError;
 use crate::authorization::recipe::Recipe;
 use crate::credential::Minted;
 use crate::oauth::dpop::ProofKey;
+use crate::oauth::revocation::{TokenKind, revoke};
 use crate::secret::{Secret, sealed, sealed_option};
 use crate::vault::{Header, RecordKey};
 use base64::Engine;
@@ -30,6 +31,8 @@ struct Payload {
     expires_at: Option<u64>,
     #[serde(default, with = "sealed_option")]
     proof_key: Option<Secret<String>>,
+    #[serde(default)]
+    revocation: Option<(String, String)>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -86,7 +89,28 @@ impl Machine {
             None => None,
         };
         let minted = Minted { headers, key: payload.key, expires_at: payload.expires_at };
-        Some(Brewed { minted, obtained_at: payload.obtained_at, proof_key })
+        let (obtained_at, revocation) = (payload.obtained_at, payload.revocation);
+        Some(Brewed { minted, obtained_at, proof_key, revocation })
+    }
+
+    /// Ends the token that was made last (RFC 7009); what happened, in words. None if there is
+    /// no such token.
+    pub(in crate::authorization) async fn revoke(&self, recipe: &Recipe) -> Option<String> {
+        let Recipe::Grant(grant) = recipe else { return None };
+        let found = self.find(&fingerprint(recipe)).await?;
+        let token = found.minted.key?;
+        let (issuer, endpoint) = found.revocation?;
+        let client = self.authenticated(grant, None).ok()?;
+        let (asking, web) = (client.at(&issuer, self.tokens.now), &self.tokens.web);
+        let revoked = revoke(web, &endpoint, asking, &token, TokenKind::AccessToken).await;
+        let issuer = self.tokens.redactor.clean(&issuer);
+        Some(match revoked {
+            Ok(()) => format!("the token is revoked at {issuer}"),
+            Err(error) => {
+                let why = self.tokens.redactor.clean(&error.to_string());
+                format!("the token is not revoked at {issuer}: {why}")
+            }
+        })
     }
 
     pub(super) async fn keep_for_others(&self, recipe: &Recipe, made: &Made) {
@@ -101,6 +125,7 @@ impl Machine {
             key: made.minted.key.clone(),
             obtained_at: made.obtained_at,
             expires_at: made.minted.expires_at,
+            revocation: made.revocation.clone(),
             proof_key: proof_key.map(|der| Secret::new(BASE64.encode(der.expose()))),
         };
         let Ok(payload) = serde_json::to_vec(&payload).map(Secret::new) else { return };

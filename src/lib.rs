@@ -10,15 +10,20 @@
 //!   flight, the session, the end.
 //! - [`authorization`]: the headers for a request, and the answer when they are refused;
 //!   alone sees the vault, OAuth and the kinds of credential. In it `tokens` (what is kept of a
-//!   sign-in, and its refresh), `sign_in` (one at a time, with a person's help), `logout`, and
-//!   what was last `seen` of a remote.
+//!   sign-in, and its refresh), `sign_in` (one at a time, with a person's help), `recipe` (how
+//!   to come by a credential without a person) and `machine` (which does so), `connection` (the
+//!   certificate, root and headers that go along with every kind), `proof` (of possession, for
+//!   each request), `logout`, and what was last `seen` of a remote.
 //! - [`transport`]: Streamable HTTP and server-sent events; knows no credential.
 //! - [`oauth`]: challenge, discovery, registration, authorization request, loopback redirect,
-//!   token, device, revocation; knows no vault and no stdio.
-//! - [`credential`]: keys and header templates. [`vault`]: sealed records and the key that
-//!   opens them; knows no HTTP.
-//! - [`jsonrpc`]: one line <-> one raw message. [`http`]: the one place a client is built.
-//!   [`jws`]: signed tokens. [`pem`]: private keys and certificates as files hold them.
+//!   token, device, further grants, client assertion, DPoP, revocation; knows no vault and no
+//!   stdio.
+//! - [`credential`]: the kinds that take no authorization server (key, JWT, login endpoint,
+//!   service token, command), what each shows in the clear, and header templates. [`vault`]:
+//!   sealed records and the key that opens them; knows no HTTP.
+//! - [`jsonrpc`]: one line <-> one raw message. [`http`]: the one place a client is built, with
+//!   its TLS identity. [`jws`]: signed tokens. [`pem`]: private keys and certificates as files
+//!   hold them.
 //!   [`secret`]: values that are never shown.
 //!
 //! # The way of a message
@@ -39,6 +44,13 @@
 //! of the record the tokens are read again, as another process may have renewed them; a file is
 //! reserved for the answer; the refresh token is sent; the answer is persisted before it is used.
 //! Only a refused grant ends the sign-in, and no failure of the network does.
+//!
+//! # The way of a credential without a person
+//! Flags or the vault hold a recipe. Before a request it becomes headers: signed here, asked of
+//! a server, or printed by a program. They are kept until shortly before their end; where a
+//! server gave them, in the vault too, for the other processes. A refusal has them made anew
+//! once, and after that it is the person's: the error names who refused, and the command that
+//! teaches something better.
 
 pub mod authorization;
 pub mod bridge;

@@ -24,6 +24,7 @@ mod mtls;
 #[cfg(unix)]
 mod oauth;
 mod outages;
+mod readme;
 mod redirects;
 mod replies;
 mod resume;

@@ -1,11 +1,13 @@
 //! What goes along with every kind of credential: a client certificate, a further root, headers.
 
 use crate::credential::key_file::KeyFile;
+use crate::pem;
 use crate::secret::{Secret, sealed, sealed_option};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
 
 /// What was taught of it, as it is sealed.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -38,6 +40,53 @@ pub struct ClientCertificate {
     pub subject: String,
     /// In seconds since 1970.
     pub expires_at: u64,
+}
+
+/// A file of a client certificate that cannot be used.
+pub(super) struct Unusable {
+    /// Which one, with its path.
+    pub(super) what: String,
+    pub(super) why: String,
+}
+
+impl ClientCertificate {
+    /// The certificates and the key in the clear, as one PEM in memory; and what the leaf is.
+    /// Blocks, and where the key is encrypted for long.
+    ///
+    /// # Errors
+    /// [`Unusable`] if a file is missing or of another kind, or its passphrase is.
+    pub(super) fn read(&self) -> Result<(Secret<Vec<u8>>, pem::Certificate), Unusable> {
+        let of = |what: &str, path: &Path, why: String| Unusable {
+            what: format!("the {what} {}", path.display()),
+            why,
+        };
+        let of_certificate = |why| of("client certificate", &self.path, why);
+        let file = match &self.imported {
+            Some(pem) => Zeroizing::new(pem.expose().clone().into_bytes()),
+            None => Zeroizing::new(
+                std::fs::read(&self.path).map_err(|error| of_certificate(error.to_string()))?,
+            ),
+        };
+        let leaf = pem::certificate(&file).map_err(|error| of_certificate(error.to_string()))?;
+        let key_path = self.key.path.as_ref().unwrap_or(&self.path);
+        let of_key = |why| of("private key", key_path, why);
+        let key = match (&self.key.imported, &self.key.path) {
+            (Some(pem), _) => Secret::new(pem.expose().clone().into_bytes()),
+            (None, Some(path)) => {
+                Secret::new(std::fs::read(path).map_err(|error| of_key(error.to_string()))?)
+            }
+            (None, None) => Secret::new(file.to_vec()),
+        };
+        let key = pem::private_key(&key, self.key.passphrase.as_ref());
+        let key = key.map_err(|error| match self.key.path {
+            None => of_key(format!("{error}; name its file: --client-key")),
+            Some(_) => of_key(error.to_string()),
+        })?;
+        // A key in the certificate's own file may be encrypted.
+        let mut text = pem::certificates(&file);
+        text.extend_from_slice(key.to_pem().expose());
+        Ok((Secret::new(text), leaf))
+    }
 }
 
 impl Along {

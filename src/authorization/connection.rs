@@ -1,7 +1,7 @@
 //! How one remote is reached as one account: what the flags and the vault say of certificates,
 //! roots and further headers.
 
-use super::along::{Along, ClientCertificate};
+use super::along::{Along, ClientCertificate, Unusable};
 use super::plan::{HeaderPart, HeaderTemplate};
 use super::{AuthorizationError, Remote};
 use crate::http::{ClientError, Tls, TlsSource};
@@ -174,7 +174,10 @@ impl Connection {
 
     async fn read_tls(&self) -> Result<Tls, AuthorizationError> {
         let along = self.settings.flags.clone().over(self.taught().await?);
-        let identity = along.certificate.as_ref().map(|one| self.identity(one)).transpose()?;
+        let identity = match along.certificate {
+            Some(certificate) => Some(self.identity(certificate).await?),
+            None => None,
+        };
         let (identity, shown) = identity.unzip();
         Ok(Tls { identity, shown, ca_cert: along.ca_cert })
     }
@@ -193,43 +196,18 @@ impl Connection {
         if ended { format!("{subject}, which has expired") } else { subject }
     }
 
-    /// The certificates and the key in the clear, as one PEM in memory; and what it is.
-    fn identity(
+    /// Off the loop: an encrypted key takes long to open.
+    async fn identity(
         &self,
-        certificate: &ClientCertificate,
+        certificate: ClientCertificate,
     ) -> Result<(Secret<Vec<u8>>, String), AuthorizationError> {
-        let path = &certificate.path;
-        let of_certificate = |why: String| {
-            self.no_identity(&format!("the client certificate {}", path.display()), &why)
-        };
-        let file = match &certificate.imported {
-            Some(pem) => Zeroizing::new(pem.expose().clone().into_bytes()),
-            None => Zeroizing::new(
-                std::fs::read(path).map_err(|error| of_certificate(error.to_string()))?,
-            ),
-        };
-        let leaf = pem::certificate(&file).map_err(|error| of_certificate(error.to_string()))?;
-        let key_path = certificate.key.path.as_ref().unwrap_or(path);
-        let of_key = |why: String| {
-            self.no_identity(&format!("the private key {}", key_path.display()), &why)
-        };
-        let key = match (&certificate.key.imported, &certificate.key.path) {
-            (Some(pem), _) => Secret::new(pem.expose().clone().into_bytes()),
-            (None, Some(path)) => {
-                Secret::new(std::fs::read(path).map_err(|error| of_key(error.to_string()))?)
-            }
-            (None, None) => Secret::new(file.to_vec()),
-        };
-        let passphrase = certificate.key.passphrase.as_ref();
-        let key =
-            pem::private_key(&key, passphrase).map_err(|error| match certificate.key.path {
-                None => of_key(format!("{error}; name its file: --client-key")),
-                Some(_) => of_key(error.to_string()),
-            })?;
-        // A key in the certificate's own file may be encrypted.
-        let mut text = pem::certificates(&file);
-        text.extend_from_slice(key.to_pem().expose());
-        Ok((Secret::new(text), self.described(&leaf)))
+        let read = tokio::task::spawn_blocking(move || certificate.read()).await;
+        let read = read.unwrap_or_else(|_| {
+            let (what, why) = ("the client certificate", "reading it broke off");
+            Err(Unusable { what: what.to_owned(), why: why.to_owned() })
+        });
+        let (pem, leaf) = read.map_err(|unusable| self.no_identity(&unusable))?;
+        Ok((pem, self.described(&leaf)))
     }
 
     /// Asks [`Self::tls`] when a client is built.
@@ -260,7 +238,8 @@ impl Connection {
         })
     }
 
-    fn no_identity(&self, what: &str, why: &str) -> AuthorizationError {
+    fn no_identity(&self, unusable: &Unusable) -> AuthorizationError {
+        let Unusable { what, why } = unusable;
         let remote = &self.settings.remote;
         let kind = self.stored_kind().unwrap_or_else(|| "none".to_owned());
         AuthorizationError::SignInNeeded {

@@ -9,6 +9,7 @@ use super::{
 use crate::credential::api_key::{KeyError, Placement};
 use crate::secret::Secret;
 use reqwest::header::{AUTHORIZATION, HeaderMap};
+use serde_json::Value;
 
 impl Authorization {
     pub(super) fn put_key(
@@ -54,9 +55,16 @@ impl Authorization {
         if self.brings_authorization() || self.plan.key.is_some() {
             return Ok(None);
         }
-        let made = |kind: Option<Kind>| kind.is_some_and(Kind::is_made);
-        let by_sign_in = self.plan.oauth.enterprise.is_some() || self.desk.was_signed_in();
-        if by_sign_in || !made(self.plan.kind.or_else(|| self.stored_kind())) {
+        let signed_in = self.desk.was_signed_in();
+        let by_sign_in = match self.plan.kind {
+            _ if self.plan.oauth.enterprise.is_some() => true,
+            None => signed_in,
+            // Flags that do not say how: what was taught is a sign-in.
+            Some(Kind::Enterprise) => signed_in && matches!(self.plan.asked, Asked::LacksFlag(_)),
+            Some(_) => false,
+        };
+        let kind = self.plan.kind.or_else(|| self.stored_kind());
+        if by_sign_in || !kind.is_some_and(Kind::is_made) {
             return Ok(None);
         }
         let own = match &self.plan.asked {
@@ -102,7 +110,7 @@ impl Authorization {
     }
 
     /// The record, unless a sign-in with OAuth left it.
-    async fn taught(&self) -> Result<Option<Taught>, AuthorizationError> {
+    pub(super) async fn taught(&self) -> Result<Option<Taught>, AuthorizationError> {
         let Some(found) = self.vault.read(&self.remote.record(), self.deadline).await? else {
             return Ok(None);
         };
@@ -201,7 +209,17 @@ impl Authorization {
             }
             _ => {}
         }
-        let Some(placement) = self.plan.placement.as_ref().filter(|_| kind == Kind::ApiKey) else {
+        let stored = || {
+            let header = self.vault.header(&self.remote.record()).ok().flatten();
+            let header = header.filter(|header| header.kind == kind.name())?;
+            let text = |name: &str| header.details.get(name).and_then(Value::as_str);
+            Some(Placement {
+                header: text("header")?.to_owned(),
+                scheme: text("scheme").map(str::to_owned),
+            })
+        };
+        let placement = self.plan.placement.clone().or_else(stored);
+        let Some(placement) = placement.filter(|_| kind == Kind::ApiKey) else {
             return command;
         };
         let default_scheme = if placement.header == AUTHORIZATION.as_str() {

@@ -2,7 +2,7 @@
 //! refuses them. Alone sees the vault, OAuth and the kinds of credential.
 //!
 //! * `plan`: what the flags ask for. `credential`: what is given out, and why nothing is.
-//! * `keys`: headers from keys. `recipe`: how to come by a credential without a person;
+//! * `load`: what is given out, by kind. `keys`: headers from keys. `recipe`: how to come by a credential without a person;
 //!   `machine`: that being done. `proof`: requests signed with a token's key.
 //! * `tokens`: what a sign-in with OAuth left. `sign_in`: getting a credential with a person's
 //!   help; `oauth_plan`: how they want it.
@@ -14,6 +14,7 @@ mod along;
 mod connection;
 mod credential;
 mod keys;
+mod load;
 mod logout;
 mod machine;
 mod oauth_plan;
@@ -41,18 +42,15 @@ pub use sign_in::{Cause, Link, Need, SignIn, SignInSettings};
 
 use crate::http::readable;
 use crate::oauth::client::basic_credentials;
-use crate::oauth::dpop::ProofKey;
 use crate::secret::Redactor;
 use crate::vault::Vault;
-use machine::{Machine, Made};
-use proof::Proof;
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use machine::Machine;
+use reqwest::header::{AUTHORIZATION, HeaderMap};
 use sign_in::Desk;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
-use tokens::{TokenRecord, Tokens};
-use zeroize::Zeroizing;
+use std::time::Duration;
+use tokens::Tokens;
 
 /// What an [`Authorization`] is made of.
 pub struct Settings {
@@ -260,140 +258,5 @@ impl Authorization {
     /// `--header Authorization` wins over everything else.
     fn brings_authorization(&self) -> bool {
         self.connection.flag_headers().any(|name| *name == AUTHORIZATION)
-    }
-
-    /// A credential, another one than `refused` where one can be made.
-    async fn load(
-        &self,
-        refused: Option<&Credential>,
-    ) -> Result<Arc<Credential>, AuthorizationError> {
-        // What is wrong with it is said before anyone is asked.
-        self.connection.headers().await?;
-        if let Some((recipe, taught)) = self.recipe().await? {
-            let made = self.machine.make(&recipe, taught, refused).await?;
-            return self.give_made(made, refused.is_some(), &recipe).await;
-        }
-        if !self.flags_suffice()
-            && self.plan.kind.is_none_or(|kind| kind.is_oauth() || kind == Kind::Enterprise)
-            && (self.desk.was_signed_in() || self.plan.oauth.enterprise.is_some())
-        {
-            let record = self.tokens.renew(None).await?;
-            return match record.plan.enterprise.is_some() {
-                true => self.exchanged(record, refused).await,
-                false => self.give_out(&record, refused.is_some()).await,
-            };
-        }
-        let mut headers = HeaderMap::new();
-        let mut bare = self.plan.key.clone();
-        let from_flags = self.connection.flag_headers().next().is_some();
-        let mut origin = if from_flags { Origin::Flags } else { Origin::Nothing };
-        if let Some(key) = &self.plan.key {
-            self.put_key(&mut headers, self.plan.placement.as_ref(), key)?;
-            origin = Origin::Flags;
-        } else if !self.flags_suffice()
-            && let Some(record) = self.key_record().await?
-            && let Some(key) = record.key
-        {
-            self.put_key(&mut headers, record.placement.as_ref(), &key)?;
-            bare = Some(key);
-            origin = Origin::Record;
-        }
-        self.keep(Credential { headers, key: bare, origin, ..Credential::default() }).await
-    }
-
-    /// What was made without a person.
-    async fn give_made(
-        &self,
-        made: Made,
-        replaces: bool,
-        recipe: &Recipe,
-    ) -> Result<Arc<Credential>, AuthorizationError> {
-        let Made { minted, proof, expiry, .. } = made;
-        let origin = if recipe.is_static() { Origin::Record } else { Origin::Made };
-        let replaced = replaces.then(Instant::now);
-        let headers = HeaderMap::from_iter(minted.headers);
-        let key = minted.key;
-        let credential =
-            Credential { headers, key, origin, expiry, proof, replaced, ..Credential::default() };
-        self.keep(credential).await
-    }
-
-    /// What the ID token of a sign-in at the identity provider is good for.
-    async fn exchanged(
-        &self,
-        mut record: TokenRecord,
-        refused: Option<&Credential>,
-    ) -> Result<Arc<Credential>, AuthorizationError> {
-        let mut renewed = false;
-        loop {
-            let Some(recipe) = record.exchange() else { return Err(self.never_taught()) };
-            match self.machine.make(&recipe, true, refused).await {
-                // An ID token ends sooner than the sign-in.
-                Err(AuthorizationError::SignInNeeded { .. }) if !renewed => {
-                    record = self.tokens.renew(record.id_token.clone()).await?;
-                    renewed = true;
-                }
-                made => return self.give_made(made?, refused.is_some(), &recipe).await,
-            }
-        }
-    }
-
-    /// The credential that these tokens make.
-    async fn give_out(
-        &self,
-        record: &TokenRecord,
-        replaces: bool,
-    ) -> Result<Arc<Credential>, AuthorizationError> {
-        let mut headers = HeaderMap::new();
-        let bearer = record.bearer().cloned();
-        let proof_key = record.client.proof_key.clone().filter(|_| record.bound);
-        let proof_key = proof_key.map(|key| self.known_proof_key(key));
-        let scheme = if proof_key.is_some() { "DPoP" } else { "Bearer" };
-        let value = bearer.as_ref().and_then(|token| {
-            HeaderValue::from_str(&Zeroizing::new(format!("{scheme} {}", token.expose()))).ok()
-        });
-        let Some(mut value) = value else {
-            return Err(AuthorizationError::SignInNeeded {
-                message: format!("the token for {} cannot be sent in a header", self.remote),
-                hint: format!("{} --force", self.remote.login_command(None)),
-            });
-        };
-        value.set_sensitive(true);
-        headers.insert(AUTHORIZATION, value);
-        let expiry = record.expiry((self.tokens.now)());
-        let url = self.remote.url().clone();
-        let proof = proof_key.map(|key| Proof::new(key, url, self.tokens.now));
-        let (key, origin) = (bearer, Origin::Token);
-        let replaced = replaces.then(Instant::now);
-        let credential =
-            Credential { headers, key, origin, expiry, proof, replaced, ..Credential::default() };
-        self.keep(credential).await
-    }
-
-    /// The same key with the nonces that the remote gave, if it is in use.
-    fn known_proof_key(&self, key: ProofKey) -> ProofKey {
-        let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = current.as_ref().and_then(|current| current.proof.as_ref()).map(Proof::key);
-        known.filter(|known| known.pkcs8() == key.pkcs8()).cloned().unwrap_or(key)
-    }
-
-    /// Adds what goes along with every kind.
-    async fn keep(&self, credential: Credential) -> Result<Arc<Credential>, AuthorizationError> {
-        let mut credential = credential;
-        let along = self.connection.headers().await?;
-        credential
-            .headers
-            .extend(along.into_iter().filter_map(|(name, value)| Some((name?, value))));
-        // What is wrong with a certificate is said before anything is sent.
-        if self.remote.url().scheme() == "https" {
-            self.connection.tls().await?;
-        }
-        if let Some(notice) = self.vault.notice() {
-            tracing::warn!("{notice}");
-        }
-        let credential = Arc::new(credential);
-        self.stale.store(false, Ordering::Relaxed);
-        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Some(credential.clone());
-        Ok(credential)
     }
 }

@@ -111,12 +111,38 @@ impl Recipe {
         }
     }
 
-    /// It is for this authorization server alone, whichever the remote names later.
-    pub fn bind(&mut self, issuer: String) {
-        if let Self::Grant(grant) = self
-            && grant.target.token_endpoint.is_none()
+    /// It is for this authorization server alone, whichever the remote names later. False if
+    /// nothing changed.
+    pub fn bind(&mut self, issuer: &str) -> bool {
+        let Self::Grant(grant) = self else { return false };
+        let open = grant.target.token_endpoint.is_none() && grant.target.issuer.is_none();
+        if open {
+            grant.target.issuer = Some(issuer.to_owned());
+        }
+        open
+    }
+
+    /// The same but for the ID token, which changes with every renewal of a sign-in.
+    pub(super) fn without_id_token(&self) -> Self {
+        let mut recipe = self.clone();
+        if let Self::Grant(grant) = &mut recipe
+            && let Flow::Enterprise(provider) = &mut grant.flow
         {
-            grant.target.issuer.get_or_insert(issuer);
+            provider.id_token.given = None;
+        }
+        recipe
+    }
+
+    /// What is shown may change without the recipe: it is in a file, or a program has it.
+    pub(super) fn may_change(&self) -> bool {
+        match self {
+            Self::Grant(grant) => match &grant.flow {
+                Flow::ClientCredentials => false,
+                Flow::JwtBearer(assertion) => assertion.file.is_some(),
+                Flow::Enterprise(_) => true,
+            },
+            Self::Command(_) => true,
+            _ => false,
         }
     }
 
@@ -126,7 +152,7 @@ impl Recipe {
         if let Self::Grant(grant) = taught
             && let Some(issuer) = &grant.target.issuer
         {
-            own.bind(issuer.clone());
+            own.bind(issuer);
         }
         own == *taught
     }
@@ -140,15 +166,16 @@ impl Recipe {
         }
     }
 
-    /// Whether its private key can sign as it is to.
+    /// What it signs with, if it signs anything. Reads and opens a key file, which takes a while
+    /// where that is encrypted.
     ///
     /// # Errors
-    /// Why not, in words without the key.
-    pub fn check_key(&self) -> Result<(), String> {
+    /// Why it cannot sign as it is to, in words without the key.
+    pub fn signing_key(&self) -> Result<Option<SigningKey>, String> {
         match self {
-            Self::Jwt(jwt) => jwt.signing_key().map(|_| ()).map_err(|error| error.to_string()),
-            Self::Grant(grant) if grant.key.is_some() => grant.signing_key().map(|_| ()),
-            _ => Ok(()),
+            Self::Jwt(jwt) => jwt.signing_key().map(Some).map_err(|error| error.to_string()),
+            Self::Grant(grant) if grant.key.is_some() => grant.signing_key().map(Some),
+            _ => Ok(None),
         }
     }
 
@@ -196,7 +223,7 @@ impl Grant {
     ///
     /// # Errors
     /// Why there is nothing, in words.
-    pub(super) fn signing_key(&self) -> Result<SigningKey, String> {
+    fn signing_key(&self) -> Result<SigningKey, String> {
         let file = self.key.as_ref().ok_or("there is no private key")?;
         let key = file.private_key().map_err(|error| error.to_string())?;
         let algorithm = self.algorithm.unwrap_or(Algorithm::ES256);

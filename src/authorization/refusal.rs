@@ -1,5 +1,6 @@
 //! The remote refused a credential: whether another one helps, or a person.
 
+use super::remote::quoted;
 use super::{Authorization, AuthorizationError, Credential, OAuthPlan, Origin, Refusal};
 use crate::oauth::Challenge;
 use reqwest::header::WWW_AUTHENTICATE;
@@ -115,8 +116,11 @@ impl Authorization {
         sent: &Credential,
         wanted: &str,
     ) -> Result<Arc<Credential>, AuthorizationError> {
-        let recipe = self.recipe().await?;
-        if let Some((recipe, _)) = recipe.filter(|_| !wanted.is_empty())
+        let recipe = match self.recipe().await? {
+            Some((recipe, _)) => Some(recipe),
+            None => self.tokens.load().await?.and_then(|record| record.exchange()),
+        };
+        if let Some(recipe) = recipe.filter(|_| !wanted.is_empty())
             && self.machine.widen(&recipe, wanted).await
         {
             return self.load(Some(sent)).await;
@@ -125,7 +129,7 @@ impl Authorization {
         let (kind, remote) = (self.kind(), &self.remote);
         Err(AuthorizationError::Refused {
             message: format!("{remote} wants a scope that the {kind} credential lacks: {wanted}"),
-            hint: format!("{} --scope '{wanted}'", remote.login_command(Some(kind.name()))),
+            hint: format!("{} --scope {}", self.login_command(kind), quoted(&wanted)),
         })
     }
 
@@ -139,6 +143,10 @@ impl Authorization {
         let scope = challenge.as_ref().filter(|challenge| challenge.is_insufficient_scope());
         if let Some(challenge) = scope {
             return self.widened(sent, challenge.scope.as_deref().unwrap_or_default()).await;
+        }
+        let proved = challenge.as_ref().is_some_and(|challenge| challenge.dpop);
+        if proved && sent.proof.is_none() && self.machine.prove() {
+            return self.load(Some(sent)).await;
         }
         let ended = match refusal.status {
             403 => self.may_have_ended(sent),

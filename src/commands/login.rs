@@ -51,7 +51,7 @@ pub(super) async fn login(args: &LoginArgs) -> Result<(), Failure> {
         report(&verified, &remote, kind);
         // From now on its secret is for that one alone.
         if let (Some(recipe), Some(issuer)) = (&mut taught.recipe, authorization.found_issuer()) {
-            recipe.bind(issuer);
+            recipe.bind(&issuer);
         }
         verified_by = Some(authorization);
     }

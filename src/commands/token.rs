@@ -37,6 +37,15 @@ pub(super) async fn token(args: &TokenArgs) -> Result<(), Failure> {
     } else if let Some(key) = &credential.key {
         lines = Secret::new(format!("{}\n", key.expose()));
     }
+    if credential.is_bound() {
+        say("note: this token is bound to a key of keyferry (DPoP): other programs cannot use it");
+    }
+    if lines.expose().is_empty() && !credential.headers.is_empty() {
+        let message = format!("the credential for {remote} is headers, and no bare token");
+        return Err(
+            Failure::new(Exit::Failed, message).hint(format!("keyferry token {remote} --header"))
+        );
+    }
     if lines.expose().is_empty() {
         let message =
             format!("the vault holds no token for {remote} (account {})", remote.account());

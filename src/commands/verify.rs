@@ -16,6 +16,8 @@ use std::time::Duration;
 /// How long the remote may take for each answer.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
+/// How hints begin that are wrong once something was stored.
+pub(super) const NOTHING_STORED: &str = "nothing was stored";
 /// With how many credentials, one after another.
 const MOST_TRIES: usize = 3;
 
@@ -306,12 +308,12 @@ impl<'a> Probe<'a> {
             return failure.hint(format!("{login} --force")).hint("or check the URL and --scope");
         }
         let check = match origin {
-            Origin::Made => "nothing was stored; check the flags, the secret and the URL",
-            _ => {
-                "nothing was stored; check the key, its header (--key-header, --key-scheme) and the URL"
-            }
+            Origin::Flags => "the key, its header (--key-header, --key-scheme) and the URL",
+            _ => "the flags, the secret and the URL",
         };
-        failure.hint(check).hint("to store it without asking the remote: --no-verify")
+        failure
+            .hint(format!("{NOTHING_STORED}; check {check}"))
+            .hint("to store it without asking the remote: --no-verify")
     }
 
     fn refused(&self, status: u16, body: &[u8]) -> Failure {

@@ -311,6 +311,10 @@ fn enterprise(given: Given<'_>) -> Result<Asked, Failure> {
     if args.idp_issuer.is_none() && args.idp_token_endpoint.is_none() {
         return Ok(Asked::LacksFlag("--idp-issuer"));
     }
+    if given.oauth.token_endpoint.is_some() && given.oauth.issuer.is_none() {
+        // The identity provider has to be told whom its assertion is for.
+        return Err(usage("with --token-endpoint the enterprise kind needs --issuer, too"));
+    }
     let secret = |name: Option<&str>, file: Option<&Path>, flag| {
         let secret = named_secret(name, file, flag)?;
         secret.iter().for_each(|secret| given.redactor.learn(secret.expose()));

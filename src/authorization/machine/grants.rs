@@ -1,8 +1,8 @@
 //! Tokens from an authorization server, for a client, an assertion, or an identity of the
 //! company.
 
-use super::Machine;
 use super::trouble::host;
+use super::{Machine, PATIENCE};
 use crate::authorization::recipe::{Assertion, Flow, Grant, IdentityProvider, Recipe};
 use crate::authorization::{AuthorizationError, OAuthPlan};
 use crate::credential::Minted;
@@ -18,8 +18,14 @@ use crate::oauth::grant::{
 };
 use crate::oauth::{Client, TokenError, TokenSet};
 use crate::secret::Secret;
-use std::path::Path;
+use std::io::Read;
 use std::sync::PoisonError;
+
+/// Scopes that a remote can talk this into asking for.
+const MOST_SCOPES: usize = 100;
+
+/// Longest assertion that is read, in bytes.
+const LONGEST_ASSERTION: u64 = 1024 * 1024;
 
 /// What an authorization server gave.
 pub(super) struct Granted {
@@ -56,7 +62,7 @@ impl Machine {
     ) -> Result<Granted, AuthorizationError> {
         let mut place = self.place(recipe, &grant.target).await?;
         let now = self.now();
-        let mut client = self.client(recipe, grant, &place)?;
+        let mut client = self.client(recipe, grant, &place).await?;
         if let Some(alias) =
             place.alias.take().filter(|_| client.method == AuthMethod::TlsClientAuth)
         {
@@ -65,7 +71,7 @@ impl Machine {
         let assertion = match &grant.flow {
             Flow::ClientCredentials => None,
             Flow::JwtBearer(assertion) => {
-                Some(self.assertion(recipe, assertion, "the assertion")?)
+                Some(self.assertion(recipe, assertion, "the assertion").await?)
             }
             Flow::Enterprise(provider) => Some(self.id_jag(recipe, provider, &place).await?),
         };
@@ -97,15 +103,28 @@ impl Machine {
         }
     }
 
+    /// One for all tokens of this process: it remembers nonces.
     fn proof_key(&self, recipe: &Recipe) -> Result<ProofKey, AuthorizationError> {
-        ProofKey::generate().map_err(|error| self.failed(recipe, &error.to_string()))
+        let mut known = self.proof_key.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(key) = &*known {
+            return Ok(key.clone());
+        }
+        let key = ProofKey::generate().map_err(|error| self.failed(recipe, &error.to_string()))?;
+        Ok(known.insert(key).clone())
+    }
+
+    /// The remote takes tokens only that are bound to a key. False if that was known.
+    pub(in crate::authorization) fn prove(&self) -> bool {
+        let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
+        place.as_mut().is_some_and(|place| !std::mem::replace(&mut place.dpop, true))
     }
 
     /// The remote wants more than the token allows (RFC 6750 section 3.1): the next one is asked
     /// for with this scope, too. False if that was so already, or a person has said which.
     pub(in crate::authorization) async fn widen(&self, recipe: &Recipe, wanted: &str) -> bool {
         let Recipe::Grant(grant) = recipe else { return false };
-        if grant.target.scope.is_some() || self.place(recipe, &grant.target).await.is_err() {
+        let place = tokio::time::timeout(PATIENCE, self.place(recipe, &grant.target));
+        if grant.target.scope.is_some() || !place.await.is_ok_and(|place| place.is_ok()) {
             return false;
         }
         let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
@@ -118,6 +137,7 @@ impl Machine {
                 }
             }
         }
+        scopes.truncate(MOST_SCOPES);
         let joined = Some(scopes.join(" "));
         std::mem::replace(&mut place.scope, joined.clone()) != joined
     }
@@ -202,14 +222,13 @@ impl Machine {
         })
     }
 
-    fn client(
+    async fn client(
         &self,
         recipe: &Recipe,
         grant: &Grant,
         place: &Place,
     ) -> Result<Client, AuthorizationError> {
-        let client = self.authenticated(grant, place.methods.as_deref());
-        let mut client = client.map_err(|why| self.failed(recipe, &why))?;
+        let mut client = self.authenticated(recipe, grant, place.methods.as_deref()).await?;
         if place.dpop {
             client.proof_key = Some(self.proof_key(recipe)?);
         }
@@ -217,11 +236,12 @@ impl Machine {
     }
 
     /// The client with its way to authenticate.
-    pub(super) fn authenticated(
+    pub(super) async fn authenticated(
         &self,
+        recipe: &Recipe,
         grant: &Grant,
         methods: Option<&[String]>,
-    ) -> Result<Client, String> {
+    ) -> Result<Client, AuthorizationError> {
         let id = grant.target.client_id.clone().unwrap_or_default();
         self.learn_basic(&id, grant.client_secret.as_ref());
         let by_certificate = matches!(grant.flow, Flow::ClientCredentials)
@@ -232,8 +252,7 @@ impl Machine {
         } else {
             Client::preregistered(id, grant.client_secret.clone(), methods)
         };
-        if grant.key.is_some() {
-            let key = grant.signing_key()?;
+        if let Some(key) = self.signing_key(recipe).await? {
             client.method = AuthMethod::PrivateKeyJwt;
             client.assertion_key = Some(AssertionKey::new(key, grant.key_id.clone()));
         }
@@ -246,7 +265,7 @@ impl Machine {
         }
     }
 
-    fn assertion(
+    async fn assertion(
         &self,
         recipe: &Recipe,
         assertion: &Assertion,
@@ -255,8 +274,16 @@ impl Machine {
         if let Some(given) = &assertion.given {
             return Ok(given.clone());
         }
-        let path = assertion.file.as_deref().unwrap_or_else(|| Path::new(""));
-        let text = std::fs::read_to_string(path).map(Secret::new).map_err(|error| {
+        let path = assertion.file.clone().unwrap_or_default();
+        // Off the loop: it may be a pipe that nobody writes to.
+        let reading = path.clone();
+        let read = tokio::task::spawn_blocking(move || {
+            let mut text = String::new();
+            let file = std::fs::File::open(reading)?;
+            file.take(LONGEST_ASSERTION).read_to_string(&mut text).map(|_| Secret::new(text))
+        });
+        let read = read.await.unwrap_or_else(|_| Err(std::io::Error::other("it broke off")));
+        let text = read.map_err(|error| {
             self.failed(recipe, &format!("cannot read {what} {}: {error}", path.display()))
         })?;
         let token = Secret::new(text.expose().trim().to_owned());
@@ -275,7 +302,7 @@ impl Machine {
         provider: &IdentityProvider,
         place: &Place,
     ) -> Result<Secret<String>, AuthorizationError> {
-        let id_token = self.assertion(recipe, &provider.id_token, "the ID token")?;
+        let id_token = self.assertion(recipe, &provider.id_token, "the ID token").await?;
         let issuer = provider.issuer.clone().unwrap_or_default();
         let (endpoint, methods) = match &provider.token_endpoint {
             Some(endpoint) => (endpoint.clone(), None),
@@ -300,7 +327,7 @@ impl Machine {
         let asking = client.at(&issuer, self.tokens.now);
         let jag = token_exchange(&self.tokens.web, &endpoint, asking, exchange).await;
         let server = if issuer.is_empty() { &endpoint } else { &issuer };
-        let jag = jag.map_err(|error| self.not_granted(recipe, server, &error))?;
+        let jag = jag.map_err(|error| self.subject_refused(recipe, server, &error))?;
         self.tokens.redactor.learn_passing(jag.expose());
         Ok(jag)
     }

@@ -10,8 +10,10 @@ use crate::credential::Minted;
 use crate::credential::command::Command;
 use crate::credential::jwt::Jwt;
 use crate::credential::password::Password;
+use crate::jws::SigningKey;
 use crate::oauth::dpop::ProofKey;
 use reqwest::header::HeaderMap;
+use std::sync::PoisonError;
 
 /// Headers, and what else belongs to them.
 pub(super) struct Brewed {
@@ -47,7 +49,10 @@ impl Machine {
         let obtained_at = self.now();
         let (mut proof_key, mut revocation) = (None, None);
         let minted = match recipe {
-            Recipe::Jwt(jwt) => self.sign(jwt).map_err(|why| self.failed(recipe, &why))?,
+            Recipe::Jwt(jwt) => {
+                let key = self.signing_key(recipe).await?;
+                self.sign(jwt, key).map_err(|why| self.failed(recipe, &why))?
+            }
             Recipe::CloudflareAccess(access) => {
                 access.mint().map_err(|error| self.failed(recipe, &error.to_string()))?
             }
@@ -79,8 +84,26 @@ impl Machine {
         Made { minted, proof, expiry, obtained_at, revocation }
     }
 
-    fn sign(&self, jwt: &Jwt) -> Result<Minted, String> {
-        let key = jwt.signing_key().map_err(|error| error.to_string())?;
+    /// What `recipe` signs with: opened once, and off the loop, as an encrypted key takes long.
+    pub(super) async fn signing_key(
+        &self,
+        recipe: &Recipe,
+    ) -> Result<Option<SigningKey>, AuthorizationError> {
+        let known = self.key.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some((_, key)) = known.filter(|(of, _)| of == recipe) {
+            return Ok(Some(key));
+        }
+        let of = recipe.clone();
+        let opened = tokio::task::spawn_blocking(move || of.signing_key()).await;
+        let opened = opened.unwrap_or_else(|_| Err("opening the private key broke off".into()));
+        let key = opened.map_err(|why| self.failed(recipe, &why))?;
+        let mut known = self.key.lock().unwrap_or_else(PoisonError::into_inner);
+        *known = key.clone().map(|key| (recipe.clone(), key));
+        Ok(key)
+    }
+
+    fn sign(&self, jwt: &Jwt, key: Option<SigningKey>) -> Result<Minted, String> {
+        let key = key.ok_or("there is nothing to sign with")?;
         // The remote judges by its own clock, and this machine's decides when to sign anew.
         let (here, there) = (self.now(), self.remote_now());
         let mut minted = jwt.mint(&key, there).map_err(|error| error.to_string())?;

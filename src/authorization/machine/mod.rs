@@ -18,15 +18,22 @@ use super::sign_in::Desk;
 use super::tokens::{Expiry, Tokens};
 use super::{AuthorizationError, Credential};
 use crate::credential::Minted;
+use crate::jws::SigningKey;
 use crate::oauth::clock::Clocks;
+use crate::oauth::dpop::ProofKey;
 use grants::Place;
 use reqwest::header::HeaderMap;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 
-/// How long a refusal answers for those who come after it.
-const REFUSED: Duration = Duration::from_secs(1);
+/// How long the first, second and later refusals answer for those who come after them.
+const BACK_OFF: [Duration; 4] = [
+    Duration::from_secs(1),
+    Duration::from_secs(5),
+    Duration::from_secs(30),
+    Duration::from_secs(300),
+];
 /// Longest wait for servers: the client has its answer within 10 s.
 const PATIENCE: Duration = Duration::from_secs(8);
 
@@ -42,14 +49,38 @@ pub(super) struct Machine {
     clocks: Clocks,
     /// Where tokens are asked for, once that was found out.
     place: std::sync::Mutex<Option<Place>>,
+    /// What was signed with last; a new one is read after a refusal.
+    key: std::sync::Mutex<Option<(Recipe, SigningKey)>>,
+    /// What its tokens are bound to, where they are.
+    proof_key: std::sync::Mutex<Option<ProofKey>>,
 }
 
 #[derive(Default)]
 struct Held {
     /// What was made last, and how.
     made: Option<(Recipe, Made)>,
-    /// How the last attempt failed, and with which recipe.
-    failure: Option<(Instant, Recipe, AuthorizationError)>,
+    failure: Option<Failed>,
+}
+
+/// How the last attempt failed.
+struct Failed {
+    recipe: Recipe,
+    at: Instant,
+    error: AuthorizationError,
+    /// How often it was refused, one time after the other.
+    refusals: usize,
+}
+
+impl Failed {
+    /// How long it is the answer for those who come later: a password that is refused is not
+    /// shown again with every call, which gets accounts locked.
+    fn answers_for(&self) -> Duration {
+        match self.refusals {
+            0 => Duration::ZERO,
+            _ if self.recipe.may_change() => BACK_OFF[0],
+            refusals => BACK_OFF[refusals.min(BACK_OFF.len()) - 1],
+        }
+    }
 }
 
 /// One that was made.
@@ -62,10 +93,6 @@ pub(super) struct Made {
     obtained_at: u64,
     /// The issuer that gave it, and where it can be ended.
     revocation: Option<(String, String)>,
-}
-
-fn is_refused(error: &AuthorizationError) -> bool {
-    matches!(error, AuthorizationError::SignInNeeded { .. })
 }
 
 impl Made {
@@ -88,6 +115,8 @@ impl Machine {
             held: Mutex::default(),
             clocks: Clocks::default(),
             place: std::sync::Mutex::default(),
+            key: std::sync::Mutex::default(),
+            proof_key: std::sync::Mutex::default(),
         }
     }
 
@@ -124,8 +153,9 @@ impl Machine {
         let will_do = |made: &Made| {
             made.is_fresh(self.now()) && refused.is_none_or(|sent| !made.is_in(&sent.headers))
         };
+        let recipe_at_rest = recipe.without_id_token();
         if let Some((by, made)) = &held.made {
-            if by != recipe {
+            if *by != recipe_at_rest {
                 // Taught anew: it may have to be asked for elsewhere.
                 *held = Held::default();
                 *self.place.lock().unwrap_or_else(PoisonError::into_inner) = None;
@@ -133,13 +163,17 @@ impl Machine {
                 return Ok(made.clone());
             }
         }
-        // Those who waited while it failed share the failure. A password that is refused is not
-        // shown again and again: accounts get locked.
-        if let Some((at, failed, failure)) = &held.failure
-            && failed == recipe
-            && (*at > came || (is_refused(failure) && at.elapsed() < REFUSED))
-        {
-            return Err(failure.clone());
+        // Those who waited while it failed share the failure.
+        let mut refusals = 0;
+        if let Some(failure) = held.failure.as_ref().filter(|failure| failure.recipe == *recipe) {
+            if failure.at > came || failure.at.elapsed() < failure.answers_for() {
+                return Err(failure.error.clone());
+            }
+            refusals = failure.refusals;
+        }
+        if refused.is_some() {
+            // Perhaps its file was replaced.
+            *self.key.lock().unwrap_or_else(PoisonError::into_inner) = None;
         }
         for secret in recipe.secrets() {
             self.tokens.redactor.learn(secret.expose());
@@ -157,12 +191,18 @@ impl Machine {
         };
         match made {
             Ok(made) => {
-                *held = Held { made: Some((recipe.clone(), made.clone())), failure: None };
+                *held = Held { made: Some((recipe_at_rest, made.clone())), failure: None };
                 Ok(made)
             }
             Err(error) => {
                 *self.place.lock().unwrap_or_else(PoisonError::into_inner) = None;
-                held.failure = Some((Instant::now(), recipe.clone(), error.clone()));
+                let refused = matches!(error, AuthorizationError::SignInNeeded { .. });
+                held.failure = Some(Failed {
+                    recipe: recipe.clone(),
+                    at: Instant::now(),
+                    error: error.clone(),
+                    refusals: if refused { refusals + 1 } else { 0 },
+                });
                 Err(error)
             }
         }

@@ -100,7 +100,7 @@ impl Machine {
         let found = self.find(&fingerprint(recipe)).await?;
         let token = found.minted.key?;
         let (issuer, endpoint) = found.revocation?;
-        let client = self.authenticated(grant, None).ok()?;
+        let client = self.authenticated(recipe, grant, None).await.ok()?;
         let (asking, web) = (client.at(&issuer, self.tokens.now), &self.tokens.web);
         let revoked = revoke(web, &endpoint, asking, &token, TokenKind::AccessToken).await;
         let issuer = self.tokens.redactor.clean(&issuer);
@@ -142,10 +142,11 @@ impl Machine {
     }
 }
 
-/// Of everything in it, its secrets too.
+/// Of everything in it, its secrets too, but for the ID token of a sign-in.
 fn fingerprint(recipe: &Recipe) -> String {
     // Strings, numbers and maps with string keys: nothing in it can fail.
-    let bytes = Secret::new(serde_json::to_vec(recipe).unwrap_or_default());
+    let recipe = recipe.without_id_token();
+    let bytes = Secret::new(serde_json::to_vec(&recipe).unwrap_or_default());
     let hash = Sha256::digest(bytes.expose());
     hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }

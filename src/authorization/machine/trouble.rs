@@ -52,8 +52,8 @@ pub(in crate::authorization) fn flags(kind: Kind, details: &BTreeMap<String, Val
     for (name, claim) in claims.iter().filter(|_| kind == Kind::Jwt) {
         let value = match details.get(*name) {
             Some(Value::String(text)) => text.clone(),
+            None | Some(Value::Null) => continue,
             Some(other) => other.to_string(),
-            None => continue,
         };
         flags.push_str(&format!(" --claim {}", quoted(&format!("{claim}={value}"))));
     }
@@ -78,6 +78,21 @@ impl Machine {
                 self.tokens.whom()
             ),
             hint: self.login_command(recipe),
+        }
+    }
+
+    /// The identity provider will not have the ID token.
+    pub(super) fn subject_refused(
+        &self,
+        recipe: &Recipe,
+        server: &str,
+        error: &TokenError,
+    ) -> AuthorizationError {
+        match (self.not_granted(recipe, server, error), error) {
+            (AuthorizationError::SignInNeeded { message, hint }, TokenError::Refused(_)) => {
+                AuthorizationError::Refused { message, hint }
+            }
+            (other, _) => other,
         }
     }
 

@@ -6,7 +6,7 @@ use super::flow::Granted;
 use super::trouble::Trouble;
 use super::{Link, Progress};
 use crate::oauth::browser::{Where, check};
-use crate::oauth::device::{poll, start};
+use crate::oauth::device::{DeviceError, poll, start};
 use tokio::sync::watch;
 
 impl Desk {
@@ -59,7 +59,14 @@ impl Desk {
         )
         .await;
         let token_endpoint = server.token_endpoint.as_deref().unwrap_or_default();
-        let set = poll(web, token_endpoint, asking, &device, resource).await;
+        let mut set = poll(web, token_endpoint, asking, &device, resource).await;
+        // A server that binds its tokens whatever the remote takes says so now.
+        let bound = matches!(&set, Err(DeviceError::Token(error)) if error.wants_dpop());
+        let client = self.proving(client.clone(), bound)?;
+        if bound {
+            let asking = client.at(&server.issuer, self.settings.now);
+            set = poll(web, token_endpoint, asking, &device, resource).await;
+        }
         let set = set.map_err(|error| self.no_device(&server.issuer, &client, &error))?;
         Ok(Granted { set, client, tab: None })
     }

@@ -140,6 +140,21 @@ impl Tokens {
         Ok(())
     }
 
+    /// What the ID token is exchanged for is for this authorization server alone from now on.
+    pub(super) async fn bind(&self, issuer: &str) -> Result<(), AuthorizationError> {
+        let _lock = self.lock().await?;
+        let _busy = self.keep_busy().await;
+        let Some(mut record) = self.stored().await? else { return Ok(()) };
+        if let Some(grant) = &mut record.plan.enterprise
+            && grant.target.issuer.is_none()
+            && grant.target.token_endpoint.is_none()
+        {
+            grant.target.issuer = Some(issuer.to_owned());
+            self.store(&record).await?;
+        }
+        Ok(())
+    }
+
     /// Keeps new tokens; the lock of the record is held by the caller.
     pub(super) async fn store(&self, record: &TokenRecord) -> Result<Kept, VaultError> {
         for secret in record.secrets() {

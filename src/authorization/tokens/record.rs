@@ -172,6 +172,18 @@ impl TokenRecord {
     /// With what the flags of this process say of it.
     pub(super) fn under(mut self, flags: &OAuthPlan) -> Self {
         self.plan.use_id_token |= flags.use_id_token;
+        if let Some(asked) = &flags.enterprise {
+            let mut asked = asked.clone();
+            if let Some(known) = &self.plan.enterprise
+                && known.target.client_id == asked.target.client_id
+            {
+                let endpoint = asked.target.token_endpoint.is_some();
+                asked.target.issuer =
+                    asked.target.issuer.or(known.target.issuer.clone().filter(|_| !endpoint));
+                asked.client_secret = asked.client_secret.or(known.client_secret.clone());
+            }
+            self.plan.enterprise = Some(asked);
+        }
         if flags.client_id.as_deref() == Some(&self.client.id)
             && let Some(secret) = &flags.client_secret
         {

@@ -30,7 +30,8 @@ pub(super) async fn login(
     let in_memory = matches!(settings.source, KeySource::Memory);
     let vault = Vault::new(settings);
     must_last(&vault, in_memory, EACH_TIME).await?;
-    if args.client_secret && asking.plan.oauth.client_secret.is_none() {
+    let for_sign_in = asking.plan.oauth.enterprise.is_none();
+    if args.client_secret && for_sign_in && asking.plan.oauth.client_secret.is_none() {
         let secret = ask::secret("client secret")?;
         redactor.learn(secret.expose());
         asking.plan.oauth.client_secret = Some(secret);
@@ -148,5 +149,7 @@ fn read_addresses(signing: SignIn) {
 
 fn stored_all_the_same(failure: Failure) -> Failure {
     let message = format!("the sign-in is stored, but {}", failure.message);
-    Failure { message, ..failure }
+    let mut hints = failure.hints;
+    hints.retain(|hint| !hint.starts_with(verify::NOTHING_STORED) && !hint.contains("--no-verify"));
+    Failure { message, hints, ..failure }
 }

@@ -60,7 +60,7 @@ pub(super) fn taught(
         ready_key(file, import, redactor)?;
     }
     if let Some(recipe) = &taught.recipe {
-        recipe.check_key().map_err(usage)?;
+        recipe.signing_key().map_err(usage)?;
     }
     ready(&mut taught.along, import, redactor)?;
     if asked {

@@ -16,9 +16,12 @@ use crate::failure::{Exit, Failure};
 use crate::secret::{Redactor, Secret};
 use crate::vault::{KeySource, PassphraseFrom, Settings as VaultSettings};
 use directories::{BaseDirs, ProjectDirs};
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+/// Longest file that a flag may name, in bytes.
+const LONGEST_FILE: u64 = 4 * 1024 * 1024;
 
 /// A variable of the environment; an empty one counts as unset.
 #[expect(clippy::disallowed_methods, reason = "the one reader of the environment")]
@@ -52,15 +55,15 @@ pub fn remote(args: &RemoteArgs) -> Result<Remote, Failure> {
     })
 }
 
-/// Where the vault is and what opens it. `secret_env` is a variable that no child may see.
+/// Where the vault is and what opens it. `hidden` are variables that no child may see.
 ///
 /// # Errors
 /// A usage failure for an unknown `KEYFERRY_VAULT`, or where no home can be found.
-pub fn vault(interactive: bool, secret_env: Option<&str>) -> Result<VaultSettings, Failure> {
+pub fn vault(interactive: bool, hidden: &[String]) -> Result<VaultSettings, Failure> {
     let data = data_directory()?;
     let source = match variable("KEYFERRY_VAULT").as_deref() {
         None | Some("keychain") => KeySource::Keychain,
-        Some("passphrase") => KeySource::Passphrase(passphrase(interactive, secret_env)),
+        Some("passphrase") => KeySource::Passphrase(passphrase(interactive, hidden)),
         Some("memory") => KeySource::Memory,
         Some("plaintext") => KeySource::Plaintext,
         Some(other) => {
@@ -77,6 +80,13 @@ pub fn vault(interactive: bool, secret_env: Option<&str>) -> Result<VaultSetting
     })
 }
 
+/// Variables with secrets that flags name.
+pub fn secret_variables(args: &CredentialArgs) -> Vec<String> {
+    let kinds = &args.kinds;
+    let all = [&args.secret_env, &kinds.idp_secret_env, &kinds.id_token_env];
+    all.into_iter().flatten().cloned().collect()
+}
+
 /// How long the key of the vault may take to come: a person may have to type a password
 /// first, and a passphrase command has 10 s.
 pub fn keychain_deadline() -> Duration {
@@ -89,12 +99,12 @@ pub fn keychain_deadline() -> Duration {
     })
 }
 
-fn passphrase(interactive: bool, secret_env: Option<&str>) -> PassphraseFrom {
+fn passphrase(interactive: bool, hidden: &[String]) -> PassphraseFrom {
     if let Some(path) = variable("KEYFERRY_PASSPHRASE_FILE") {
         return PassphraseFrom::File(path.into());
     }
     if let Some(command) = variable("KEYFERRY_PASSPHRASE_COMMAND") {
-        let hidden = secret_env.map(str::to_owned).into_iter().collect();
+        let hidden = hidden.to_vec();
         return PassphraseFrom::Command { line: command, hidden };
     }
     if let Some(passphrase) = variable("KEYFERRY_PASSPHRASE") {
@@ -224,7 +234,10 @@ fn named_secret(
 }
 
 fn read(path: &Path, what: &str) -> Result<String, Failure> {
-    std::fs::read_to_string(path).map_err(|error| {
+    let mut text = String::new();
+    let file = std::fs::File::open(path);
+    let read = file.and_then(|file| file.take(LONGEST_FILE).read_to_string(&mut text));
+    read.map(|_| text).map_err(|error| {
         Failure::new(Exit::Usage, format!("cannot read {what} {}: {error}", path.display()))
     })
 }

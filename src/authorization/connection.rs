@@ -3,7 +3,7 @@
 
 use super::along::{Along, ClientCertificate, Unusable};
 use super::plan::{HeaderPart, HeaderTemplate};
-use super::{AuthorizationError, Remote};
+use super::{AuthorizationError, Remote, files};
 use crate::http::{ClientError, Tls, TlsSource};
 use crate::oauth::HeadersSource;
 use crate::pem;
@@ -16,6 +16,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::OnceCell;
 use zeroize::Zeroizing;
+
+/// How long the files of a client certificate may take.
+const PATIENCE: Duration = Duration::from_secs(8);
 
 /// What a [`Connection`] is made of.
 pub struct ConnectionSettings {
@@ -80,8 +83,12 @@ impl Connection {
             return Ok(Along::from_details(&header.details));
         }
         let record = vault.read(&key, self.settings.deadline).await?;
-        let read = record.map(|record| serde_json::from_slice(record.payload.expose()));
-        Ok(read.and_then(Result::ok).unwrap_or_else(Payload::default).along)
+        let read = record.map(|record| serde_json::from_slice::<Payload>(record.payload.expose()));
+        let damaged = |_| AuthorizationError::SignInNeeded {
+            message: format!("what is stored for {} is damaged", self.settings.remote),
+            hint: self.settings.remote.login_command(Some(&header.kind)),
+        };
+        Ok(read.transpose().map_err(damaged)?.unwrap_or_default().along)
     }
 
     /// Taught headers, then those of the flags, which win.
@@ -93,8 +100,9 @@ impl Connection {
         let taught = self.taught().await?;
         let mut lines: Vec<Secret<String>> = Vec::new();
         for path in &taught.header_files {
-            let text = std::fs::read_to_string(path).map(Zeroizing::new);
-            let text = text.map_err(|error| self.unreadable("the header file", path, &error))?;
+            let text = files::text("the header file", path).await;
+            let text = text.map_err(unreadable)?;
+            let text = text.expose();
             let line = |line: &str| !line.is_empty() && !line.starts_with('#');
             let found = text.lines().map(str::trim).filter(|text| line(text));
             lines.extend(found.map(|line| Secret::new(line.to_owned())));
@@ -134,9 +142,8 @@ impl Connection {
                     text.push_str(value.expose());
                 }
                 HeaderPart::File(path) => {
-                    let value = std::fs::read_to_string(path).map(Secret::new);
                     let what = format!("the file of the header {}", header.name);
-                    let value = value.map_err(|error| self.unreadable(&what, path, &error))?;
+                    let value = files::text(&what, path).await.map_err(unreadable)?;
                     let value = value.expose().trim_end_matches(['\r', '\n']);
                     self.settings.redactor.learn(value);
                     text.push_str(value);
@@ -201,9 +208,10 @@ impl Connection {
         &self,
         certificate: ClientCertificate,
     ) -> Result<(Secret<Vec<u8>>, String), AuthorizationError> {
-        let read = tokio::task::spawn_blocking(move || certificate.read()).await;
-        let read = read.unwrap_or_else(|_| {
-            let (what, why) = ("the client certificate", "reading it broke off");
+        let reading = tokio::task::spawn_blocking(move || certificate.read());
+        let read = tokio::time::timeout(PATIENCE, reading).await;
+        let read = read.ok().and_then(Result::ok).unwrap_or_else(|| {
+            let (what, why) = ("the client certificate", "reading it takes too long");
             Err(Unusable { what: what.to_owned(), why: why.to_owned() })
         });
         let (pem, leaf) = read.map_err(|unusable| self.no_identity(&unusable))?;
@@ -268,13 +276,6 @@ impl Connection {
         }
     }
 
-    fn unreadable(&self, what: &str, path: &Path, error: &std::io::Error) -> AuthorizationError {
-        AuthorizationError::SignInNeeded {
-            message: format!("cannot read {what} {}: {error}", path.display()),
-            hint: "check the path, or teach the header anew with keyferry login".to_owned(),
-        }
-    }
-
     fn unusable_header(&self, why: &str) -> AuthorizationError {
         AuthorizationError::SignInNeeded {
             message: format!("a header taught for {}: {why}", self.settings.remote),
@@ -288,6 +289,11 @@ impl Connection {
             hint: "check the secret and the --header flag for line breaks".into(),
         }
     }
+}
+
+fn unreadable(message: String) -> AuthorizationError {
+    let hint = "check the path, or teach the header anew with keyferry login".to_owned();
+    AuthorizationError::SignInNeeded { message, hint }
 }
 
 /// A path as a person gave it, whatever directory the next process runs in.

@@ -1,6 +1,6 @@
 //! What the vault was taught, headers from keys, and what to say when they are of no use.
 
-use super::machine::flags;
+use super::machine::{flags, flags_of};
 use super::remote::quoted;
 use super::tokens::is_sign_in;
 use super::{
@@ -52,6 +52,19 @@ impl Authorization {
 
     /// How to come by a credential without a person, and whether that is the vault's.
     pub(super) async fn recipe(&self) -> Result<Option<(Recipe, bool)>, AuthorizationError> {
+        if self.plan.kind.is_none()
+            && self.plan.key.is_some()
+            && let Some(kind) = self.stored_kind().filter(|kind| kind.is_made())
+        {
+            // As a key, the secret of another kind would go to the remote itself.
+            return Err(AuthorizationError::SignInNeeded {
+                message: format!(
+                    "the secret given by flags may be a key, or the one of the {kind} credential stored for {}",
+                    self.remote
+                ),
+                hint: format!("say which: --with api-key or --with {kind}"),
+            });
+        }
         if self.brings_authorization() || self.plan.key.is_some() {
             return Ok(None);
         }
@@ -80,6 +93,11 @@ impl Authorization {
         };
         let taught = taught.filter(|recipe| match &self.plan.asked {
             Asked::Whole(own) => own.is_same(recipe),
+            // The flags with the secret that was taught.
+            Asked::LacksSecret { finish, otherwise, .. } => {
+                otherwise.as_ref().is_some_and(|own| own.is_same(recipe))
+                    || recipe.secret().is_some_and(|secret| finish(secret.clone()).is_same(recipe))
+            }
             _ => self.is_wanted(recipe),
         });
         match (taught, own) {
@@ -198,7 +216,7 @@ impl Authorization {
     pub(super) fn login_command(&self, kind: Kind) -> String {
         let mut command = self.remote.login_command(Some(kind.name()));
         match &self.plan.asked {
-            Asked::Whole(recipe) => command.push_str(&flags(kind, &recipe.details())),
+            Asked::Whole(recipe) => command.push_str(&flags_of(recipe)),
             _ if !self.plan.wanted.is_empty() => command.push_str(&flags(kind, &self.plan.wanted)),
             _ if kind.is_made() => {
                 let header = self.vault.header(&self.remote.record()).ok().flatten();

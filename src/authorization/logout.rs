@@ -42,9 +42,11 @@ impl Authorization {
         if let (false, Ok(Some((recipe, true)))) = (known, self.recipe().await) {
             server = in_time_or_none(end, self.machine.revoke(&recipe)).await;
         }
+        // Whoever asks for a token now looks again before it keeps one.
+        let made = self.vault.lock(&self.machine.place_in_vault(), PATIENCE).await;
         let forgotten = self.vault.remove(&self.remote.record())?;
         self.forget_the_rest()?;
-        drop(lock);
+        drop((lock, made));
         if let (Some(Ok(Some(record))), Some(server)) = (&record, &mut server)
             && self.is_unused(record)
         {

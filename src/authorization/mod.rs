@@ -13,6 +13,7 @@
 mod along;
 mod connection;
 mod credential;
+mod files;
 mod keys;
 mod load;
 mod logout;
@@ -34,7 +35,7 @@ pub use credential::{AuthorizationError, Credential, Origin, Refusal};
 pub use logout::Leave;
 pub use oauth_plan::OAuthPlan;
 pub use plan::{Asked, HeaderPart, HeaderTemplate, Plan};
-pub use recipe::{Assertion, Flow, Grant, IdentityProvider, Recipe};
+pub use recipe::{Assertion, Flow, Grant, IdentityProvider, Recipe, without_query};
 pub use record::{Kind, KindError, Taught, header as record_header};
 pub use remote::{Remote, RemoteError};
 pub use seen::Seen;
@@ -49,7 +50,7 @@ use reqwest::header::{AUTHORIZATION, HeaderMap};
 use sign_in::Desk;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokens::Tokens;
 
 /// What an [`Authorization`] is made of.
@@ -78,6 +79,8 @@ pub struct Authorization {
     machine: Arc<Machine>,
     /// What was given out last may not be what the vault holds by now.
     stale: AtomicBool,
+    /// When a bare 403 was last taken for the end of a token.
+    last_doubt: Mutex<Option<Instant>>,
     /// Until then (seconds since 1970) a 403 does not mean that a token has ended.
     forbidden_until: AtomicU64,
     /// Held while what was seen is written: two writes at once would lose one.
@@ -121,6 +124,7 @@ impl Authorization {
             desk,
             machine,
             stale: AtomicBool::new(false),
+            last_doubt: Mutex::default(),
             forbidden_until: AtomicU64::new(0),
             seeing: Arc::default(),
         }

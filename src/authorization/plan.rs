@@ -80,7 +80,7 @@ pub enum Asked {
     Whole(Box<Recipe>),
     /// All but the secret: the recipe with it, and what to call it.
     LacksSecret {
-        finish: Box<dyn FnOnce(Secret<String>) -> Recipe + Send + Sync>,
+        finish: Box<dyn Fn(Secret<String>) -> Recipe + Send + Sync>,
         what: String,
         /// What can do without.
         otherwise: Option<Box<Recipe>>,

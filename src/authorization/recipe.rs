@@ -75,6 +75,11 @@ pub struct IdentityProvider {
     pub id_token: Assertion,
 }
 
+/// A URL without what may be secret in it.
+pub fn without_query(url: &str) -> String {
+    url.split(['?', '#']).next().unwrap_or_default().to_owned()
+}
+
 impl Assertion {
     pub fn is_some(&self) -> bool {
         self.given.is_some() || self.file.is_some()
@@ -143,6 +148,20 @@ impl Recipe {
             },
             Self::Command(_) => true,
             _ => false,
+        }
+    }
+
+    /// The secret that flags may leave open.
+    pub(super) fn secret(&self) -> Option<&Secret<String>> {
+        match self {
+            Self::Jwt(jwt) => jwt.secret.as_ref(),
+            Self::Password(password) => Some(&password.password),
+            Self::CloudflareAccess(access) => Some(&access.client_secret),
+            Self::Command(_) => None,
+            Self::Grant(grant) => match &grant.flow {
+                Flow::JwtBearer(assertion) => assertion.given.as_ref(),
+                _ => grant.client_secret.as_ref(),
+            },
         }
     }
 
@@ -255,10 +274,11 @@ impl Grant {
             details.extend(value.map(|value| (name.to_owned(), value)));
         };
         let text = |text: &Option<String>| text.clone().map(Value::from);
+        let open = |url: &Option<String>| url.as_deref().map(|url| json!(without_query(url)));
         let path = |path: &Option<PathBuf>| path.as_ref().map(|path| json!(path.to_string_lossy()));
         add("client_id", text(&target.client_id));
         add("issuer", text(&target.issuer));
-        add("token_endpoint", text(&target.token_endpoint));
+        add("token_endpoint", open(&target.token_endpoint));
         add("resource", text(&target.resource));
         add("algorithm", self.algorithm.map(|algorithm| json!(algorithm.name())));
         add("key_id", text(&self.key_id));
@@ -269,7 +289,7 @@ impl Grant {
             Flow::Enterprise(provider) => {
                 add("idp_issuer", text(&provider.issuer));
                 add("idp_client_id", text(&provider.client_id));
-                add("idp_token_endpoint", text(&provider.token_endpoint));
+                add("idp_token_endpoint", open(&provider.token_endpoint));
                 add("id_token_file", path(&provider.id_token.file));
             }
         }

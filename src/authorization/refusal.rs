@@ -4,11 +4,14 @@ use super::remote::quoted;
 use super::{Authorization, AuthorizationError, Credential, OAuthPlan, Origin, Refusal};
 use crate::oauth::Challenge;
 use reqwest::header::WWW_AUTHENTICATE;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
 
 /// How long a 403 then means something else, where the token has no known end; in seconds.
 const SOMETHING_ELSE: u64 = 60;
+/// The least that a token without a known end lasts, in seconds.
+const SHORTEST_LIFE: u64 = 5;
 
 impl Authorization {
     /// The remote refused `sent`: another credential, if there is one by now.
@@ -97,7 +100,18 @@ impl Authorization {
             let end = sent.expiry.map_or(now + SOMETHING_ELSE, |expiry| expiry.at());
             self.forbidden_until.store(end, Ordering::Relaxed);
         }
-        now >= self.forbidden_until.load(Ordering::Relaxed)
+        if now < self.forbidden_until.load(Ordering::Relaxed) {
+            return false;
+        }
+        // Calls that a role forbids look the same: among others that succeed they must not have
+        // a new token made each time.
+        let pause = if sent.expiry.is_some() { SOMETHING_ELSE } else { SHORTEST_LIFE };
+        let mut last = self.last_doubt.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.is_some_and(|at| at.elapsed() < Duration::from_secs(pause)) {
+            return false;
+        }
+        *last = Some(Instant::now());
+        true
     }
 
     /// The person said where to sign in, or as which client: for servers that publish nothing
@@ -140,6 +154,10 @@ impl Authorization {
         refusal: Refusal<'_>,
         challenge: Option<Challenge>,
     ) -> Result<Arc<Credential>, AuthorizationError> {
+        // Somebody has a new one by now.
+        if let Some(known) = self.known().filter(|known| known.headers != sent.headers) {
+            return Ok(known);
+        }
         let scope = challenge.as_ref().filter(|challenge| challenge.is_insufficient_scope());
         if let Some(challenge) = scope {
             return self.widened(sent, challenge.scope.as_deref().unwrap_or_default()).await;

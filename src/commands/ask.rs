@@ -3,8 +3,12 @@
 use crate::failure::{Exit, Failure};
 use crate::secret::Secret;
 use std::io::{BufRead, IsTerminal, Read, StdinLock, Take};
+use std::sync::mpsc::channel;
+use std::time::Duration;
 use zeroize::Zeroizing;
 
+/// How long further lines may take to come.
+const REST: Duration = Duration::from_millis(200);
 /// Longest secret that is read, in bytes.
 const LONGEST: u64 = 4 * 1024 * 1024;
 
@@ -33,9 +37,19 @@ pub(super) fn nothing_left() -> Result<(), Failure> {
     if stdin.is_terminal() {
         return Ok(());
     }
-    let mut rest = Zeroizing::new(Vec::new());
-    let _ = stdin.lock().take(LONGEST).read_to_end(&mut rest);
-    if rest.iter().all(u8::is_ascii_whitespace) {
+    // A pipe may stay open long after its last line.
+    let (sender, receiver) = channel();
+    std::thread::spawn(move || {
+        let mut rest = Zeroizing::new(Vec::new());
+        let mut stdin = std::io::stdin().lock().take(LONGEST);
+        while stdin.read_until(b'\n', &mut rest).is_ok_and(|read| read > 0) {
+            if !rest.iter().all(u8::is_ascii_whitespace) {
+                break;
+            }
+        }
+        sender.send(rest.iter().all(u8::is_ascii_whitespace))
+    });
+    if receiver.recv_timeout(REST).unwrap_or(true) {
         return Ok(());
     }
     let message = "standard input has more lines than secrets are missing, of one line each";

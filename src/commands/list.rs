@@ -8,7 +8,7 @@ use crate::vault::{Header, Vault};
 use serde_json::{Value, json};
 
 pub(super) fn list(args: &ListArgs) -> Result<(), Failure> {
-    let vault = Vault::new(config::vault(false, None)?);
+    let vault = Vault::new(config::vault(false, &[])?);
     let mut records = vault.list()?;
     records.retain(|header| header.remote.is_some());
     records.sort_by(|one, other| (&one.remote, &one.account).cmp(&(&other.remote, &other.account)));

@@ -15,7 +15,7 @@ use crate::failure::Failure;
 use crate::http::ClientCell;
 use crate::secret::Redactor;
 use crate::transport::StreamableHttp;
-use crate::vault::{Kept, KeySource, Vault};
+use crate::vault::{Kept, KeySource, RecordKey, Vault};
 use std::sync::Arc;
 
 /// Largest answer read while verifying, in bytes.
@@ -30,7 +30,7 @@ pub(super) async fn login(args: &LoginArgs) -> Result<(), Failure> {
     if kind.is_oauth() || asking.plan.oauth.enterprise.is_some() {
         return oauth::login(args, remote, asking, redactor).await;
     }
-    let settings = config::vault(true, args.credential.secret_env.as_deref())?;
+    let settings = config::vault(true, &config::secret_variables(&args.credential))?;
     let in_memory = matches!(settings.source, KeySource::Memory);
     let vault = Vault::new(settings);
     let open = Taught { kind: Some(kind), along: asking.along.clone(), ..Taught::default() };
@@ -143,5 +143,8 @@ async fn store(vault: &Vault, remote: &Remote, taught: &Taught) -> Result<Kept, 
     let key = remote.record();
     let header = record_header(taught.kind(), remote, taught.details(), config::now());
     let _lock = vault.lock(&key, LOCK).await?;
+    // A token of what was taught before is of no use.
+    let (url, account) = (remote.url().to_string(), remote.account().to_owned());
+    vault.remove(&RecordKey::Minted { url, account })?;
     Ok(vault.write(&key, header, &taught.payload(), config::keychain_deadline()).await?)
 }

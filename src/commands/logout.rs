@@ -14,7 +14,7 @@ const NOT_REVOKED: &str = "note: a key is not revoked by this; revoke it where i
 
 pub(super) async fn logout(args: &LogoutArgs) -> Result<(), Failure> {
     let remote = config::remote(&args.remote)?;
-    let vault = Vault::new(config::vault(true, None)?);
+    let vault = Vault::new(config::vault(true, &[])?);
     let mut left = Vec::new();
     for account in accounts(args, &remote, &vault)? {
         let one = Remote::new(remote.url().as_str(), &account, true)

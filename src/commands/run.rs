@@ -46,7 +46,7 @@ fn settings(args: &RunArgs) -> Result<Settings, (i32, Failure)> {
     let remote = config::remote(&args.remote).map_err(|failure| (UNREACHABLE, failure))?;
     let asking = config::asking(&args.credential, &args.remote, &args.network, true, &redactor)
         .map_err(|failure| (SIGN_IN_NEEDED, failure))?;
-    let vault = config::vault(false, args.credential.secret_env.as_deref())
+    let vault = config::vault(false, &config::secret_variables(&args.credential))
         .map_err(|failure| (VAULT, failure))?;
     let mut asking = asking;
     let port = &mut asking.plan.oauth.callback_port;

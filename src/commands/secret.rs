@@ -27,7 +27,8 @@ async fn set(
     if name.is_empty() || name.contains(['}', '{']) || name.chars().any(char::is_control) {
         return Err(Failure::new(Exit::Usage, "this name cannot be written as ${vault:NAME}"));
     }
-    let settings = config::vault(true, secret_env)?;
+    let hidden: Vec<String> = secret_env.map(str::to_owned).into_iter().collect();
+    let settings = config::vault(true, &hidden)?;
     let in_memory = matches!(settings.source, KeySource::Memory);
     let vault = Vault::new(settings);
     must_last(&vault, in_memory, KEY_EACH_TIME).await?;
@@ -56,7 +57,7 @@ async fn set(
 }
 
 fn list(json: bool) -> Result<(), Failure> {
-    let vault = Vault::new(config::vault(false, None)?);
+    let vault = Vault::new(config::vault(false, &[])?);
     let mut names: Vec<_> = vault
         .list()?
         .into_iter()
@@ -72,7 +73,7 @@ fn list(json: bool) -> Result<(), Failure> {
 }
 
 async fn remove(name: &str) -> Result<(), Failure> {
-    let vault = Vault::new(config::vault(false, None)?);
+    let vault = Vault::new(config::vault(false, &[])?);
     let key = RecordKey::Named(name.to_owned());
     let _lock = vault.lock(&key, LOCK).await?;
     if !vault.remove(&key)? {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 pub(super) async fn token(args: &TokenArgs) -> Result<(), Failure> {
     let remote = config::remote(&args.remote)?;
-    let vault = Vault::new(config::vault(true, None)?);
+    let vault = Vault::new(config::vault(true, &[])?);
     let redactor = Arc::new(Redactor::default());
     let (authorization, _) = Opening {
         vault,

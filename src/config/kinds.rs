@@ -3,6 +3,7 @@
 use super::{named_secret, read};
 use crate::authorization::{
     Asked, Assertion, Flow, Grant, IdentityProvider, Kind, OAuthPlan, Recipe, absolute,
+    without_query,
 };
 use crate::cli::{BodyArg, CredentialArgs, KindArgs};
 use crate::credential::api_key::Placement;
@@ -126,7 +127,7 @@ fn wanted(args: &CredentialArgs, oauth: &OAuthPlan) -> BTreeMap<String, Value> {
     [
         ("client_id", text(&oauth.client_id)),
         ("issuer", text(&oauth.issuer)),
-        ("token_endpoint", text(&oauth.token_endpoint)),
+        ("token_endpoint", oauth.token_endpoint.as_deref().map(|url| json!(without_query(url)))),
         ("resource", text(&oauth.resource)),
         ("scopes", scopes),
         ("algorithm", text(&kinds.alg)),
@@ -136,12 +137,23 @@ fn wanted(args: &CredentialArgs, oauth: &OAuthPlan) -> BTreeMap<String, Value> {
         ("idp_client_id", text(&kinds.idp_client_id)),
         ("idp_token_endpoint", text(&kinds.idp_token_endpoint)),
         ("id_token_file", path(&kinds.id_token_file)),
-        ("login_url", text(&kinds.login_url)),
+        ("login_url", kinds.login_url.as_deref().map(|url| json!(without_query(url)))),
+        // Of these a clear header says nothing: what asks for them is not what was taught.
+        ("ttl", kinds.ttl.map(Value::from)),
+        ("token_pointer", text(&kinds.token_pointer)),
+        ("body", kinds.body.map(|_| json!(true))),
+        ("claims", (!kinds.claim.is_empty()).then(|| json!(kinds.claim))),
+        ("header", text(&args.key_header).map(lower)),
+        ("scheme", text(&args.key_scheme)),
         ("username", text(&kinds.username)),
     ]
     .into_iter()
     .filter_map(|(name, value)| Some((name.to_owned(), value?)))
     .collect()
+}
+
+fn lower(value: Value) -> Value {
+    value.as_str().map_or(Value::Null, |text| Value::from(text.to_ascii_lowercase()))
 }
 
 fn jwt(given: Given<'_>) -> Result<Asked, Failure> {
@@ -168,7 +180,7 @@ fn jwt(given: Given<'_>) -> Result<Asked, Failure> {
     Ok(match (algorithm.is_symmetric(), jwt.secret.is_some(), jwt.key.is_some()) {
         (true, false, _) => {
             lacks_secret("the shared secret that signs the tokens", move |secret| {
-                Recipe::Jwt(Jwt { secret: Some(secret), ..jwt })
+                Recipe::Jwt(Jwt { secret: Some(secret), ..jwt.clone() })
             })
         }
         (false, _, false) => Asked::LacksFlag("--private-key"),
@@ -207,14 +219,17 @@ fn password(given: Given<'_>) -> Result<Asked, Failure> {
         Some(BodyArg::Json) | None => BodyForm::Json,
     };
     let (token_pointer, placement) = (args.token_pointer.clone(), given.placement);
+    let password = Secret::new(String::new());
+    let open = Password { login_url, username, password, body, token_pointer, placement };
     Ok(with_secret(given.secret, what, move |password| {
-        Recipe::Password(Password { login_url, username, password, body, token_pointer, placement })
+        Recipe::Password(Password { password, ..open.clone() })
     }))
 }
 
 fn access(given: Given<'_>) -> Asked {
     let Some(client_id) = given.oauth.client_id else { return Asked::LacksFlag("--client-id") };
     with_secret(given.secret, "the client secret of the service token".into(), move |secret| {
+        let client_id = client_id.clone();
         Recipe::CloudflareAccess(CloudflareAccess { client_id, client_secret: secret })
     })
 }
@@ -270,7 +285,7 @@ fn client_credentials(given: Given<'_>) -> Result<Asked, Failure> {
         false => "the client secret",
     };
     let asked = with_secret(given.secret, what.into(), move |secret| {
-        Recipe::grant(Grant { client_secret: Some(secret), ..grant })
+        Recipe::grant(Grant { client_secret: Some(secret), ..grant.clone() })
     });
     Ok(match asked {
         Asked::LacksSecret { finish, what, .. } => {
@@ -288,7 +303,7 @@ fn jwt_bearer(given: Given<'_>) -> Result<Asked, Failure> {
     let grant = move |assertion| {
         Recipe::grant(Grant {
             flow: Flow::JwtBearer(assertion),
-            target: given.oauth,
+            target: given.oauth.clone(),
             client_secret: None,
             key: None,
             algorithm: None,
@@ -356,7 +371,7 @@ fn enterprise(given: Given<'_>) -> Result<Asked, Failure> {
         return Ok(whole(Recipe::grant(Grant { client_secret, ..grant })));
     }
     Ok(with_secret(given.secret, "the client secret".into(), move |secret| {
-        Recipe::grant(Grant { client_secret: Some(secret), ..grant })
+        Recipe::grant(Grant { client_secret: Some(secret), ..grant.clone() })
     }))
 }
 
@@ -406,7 +421,7 @@ fn whole(recipe: Recipe) -> Asked {
 fn with_secret(
     secret: Option<Secret<String>>,
     what: String,
-    finish: impl FnOnce(Secret<String>) -> Recipe + Send + Sync + 'static,
+    finish: impl Fn(Secret<String>) -> Recipe + Send + Sync + 'static,
 ) -> Asked {
     match secret {
         Some(secret) => whole(finish(secret)),
@@ -416,7 +431,7 @@ fn with_secret(
 
 fn lacks_secret(
     what: impl Into<String>,
-    finish: impl FnOnce(Secret<String>) -> Recipe + Send + Sync + 'static,
+    finish: impl Fn(Secret<String>) -> Recipe + Send + Sync + 'static,
 ) -> Asked {
     Asked::LacksSecret { finish: Box::new(finish), what: what.into(), otherwise: None }
 }

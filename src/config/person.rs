@@ -1,6 +1,6 @@
 //! How to reach the person: the browser, and whether there is one here.
 
-use super::{client, now, variable};
+use super::{client, now, secret_variables, variable};
 use crate::authorization::{Connection, Plan, SignInSettings};
 use crate::cli::{CredentialArgs, NetworkArgs, RemoteArgs};
 use crate::oauth::Web;
@@ -37,11 +37,7 @@ pub fn sign_in(
     let (base, url) = (client(network, connection), connection.remote().url().clone());
     let web = Web::new(&base, url, args.allow_http, named.collect());
     web.along(connection.headers_source());
-    let secrets = credential.map(|args| {
-        let kinds = &args.kinds;
-        [&args.secret_env, &kinds.idp_secret_env, &kinds.id_token_env]
-    });
-    let secrets = secrets.into_iter().flatten().flatten().cloned();
+    let secrets = credential.map(secret_variables).unwrap_or_default();
     let command = variable("BROWSER");
     let surroundings = Surroundings {
         os: Os::HERE,

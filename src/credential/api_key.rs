@@ -1,5 +1,6 @@
 //! A static key in one header.
 
+use super::header::is_reserved;
 use crate::secret::Secret;
 use reqwest::header::{HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
@@ -21,7 +22,7 @@ pub enum KeyError {
     Empty,
     #[error("the key holds a character that no HTTP header may hold")]
     Unsendable,
-    #[error("'{0}' is no HTTP header name")]
+    #[error("'{0}' is no name of a header that may carry a key")]
     HeaderName(String),
     #[error("'{0}' is no authentication scheme")]
     Scheme(String),
@@ -37,6 +38,9 @@ impl Placement {
         let header = header.unwrap_or("Authorization");
         let name = HeaderName::from_bytes(header.as_bytes())
             .map_err(|_| KeyError::HeaderName(header.to_owned()))?;
+        if is_reserved(&name) {
+            return Err(KeyError::HeaderName(header.to_owned()));
+        }
         let scheme = match scheme {
             None if name == reqwest::header::AUTHORIZATION => Some("Bearer"),
             None => None,

@@ -4,7 +4,7 @@
 use super::trouble::host;
 use super::{Machine, PATIENCE};
 use crate::authorization::recipe::{Assertion, Flow, Grant, IdentityProvider, Recipe};
-use crate::authorization::{AuthorizationError, OAuthPlan};
+use crate::authorization::{AuthorizationError, OAuthPlan, files};
 use crate::credential::Minted;
 use crate::credential::api_key::Placement;
 use crate::oauth::AssertionKey;
@@ -18,14 +18,12 @@ use crate::oauth::grant::{
 };
 use crate::oauth::{Client, TokenError, TokenSet};
 use crate::secret::Secret;
-use std::io::Read;
+use std::path::Path;
 use std::sync::PoisonError;
 
-/// Scopes that a remote can talk this into asking for.
+/// How often, and up to how many scopes, a remote can talk this into asking for more.
+const MOST_WIDENINGS: usize = 5;
 const MOST_SCOPES: usize = 100;
-
-/// Longest assertion that is read, in bytes.
-const LONGEST_ASSERTION: u64 = 1024 * 1024;
 
 /// What an authorization server gave.
 pub(super) struct Granted {
@@ -52,6 +50,8 @@ pub(super) struct Place {
     pub(super) revocation: Option<String>,
     /// Tokens are bound to a key (RFC 9449).
     pub(super) dpop: bool,
+    /// How often its scope has grown.
+    widened: usize,
 }
 
 impl Machine {
@@ -128,7 +128,10 @@ impl Machine {
             return false;
         }
         let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(place) = place.as_mut() else { return false };
+        let Some(place) = place.as_mut().filter(|place| place.widened < MOST_WIDENINGS) else {
+            return false;
+        };
+        place.widened += 1;
         let mut scopes: Vec<String> = Vec::new();
         for scope in [place.scope.as_deref().unwrap_or_default(), wanted] {
             for one in scope.split_ascii_whitespace() {
@@ -183,6 +186,7 @@ impl Machine {
                     alias: None,
                     revocation: None,
                     dpop: false,
+                    widened: 0,
                 }
             }
             None => self.discovered(recipe, target).await?,
@@ -219,6 +223,7 @@ impl Machine {
                 .or_else(|| Some(scopes_supported?.join(" "))),
             methods: server.token_endpoint_auth_methods_supported,
             dpop,
+            widened: 0,
         })
     }
 
@@ -274,18 +279,8 @@ impl Machine {
         if let Some(given) = &assertion.given {
             return Ok(given.clone());
         }
-        let path = assertion.file.clone().unwrap_or_default();
-        // Off the loop: it may be a pipe that nobody writes to.
-        let reading = path.clone();
-        let read = tokio::task::spawn_blocking(move || {
-            let mut text = String::new();
-            let file = std::fs::File::open(reading)?;
-            file.take(LONGEST_ASSERTION).read_to_string(&mut text).map(|_| Secret::new(text))
-        });
-        let read = read.await.unwrap_or_else(|_| Err(std::io::Error::other("it broke off")));
-        let text = read.map_err(|error| {
-            self.failed(recipe, &format!("cannot read {what} {}: {error}", path.display()))
-        })?;
+        let path = assertion.file.as_deref().unwrap_or_else(|| Path::new(""));
+        let text = files::text(what, path).await.map_err(|why| self.failed(recipe, &why))?;
         let token = Secret::new(text.expose().trim().to_owned());
         if token.expose().is_empty() {
             return Err(self.failed(recipe, &format!("{what} {} is empty", path.display())));

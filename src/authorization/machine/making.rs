@@ -27,14 +27,13 @@ pub(super) struct Brewed {
 }
 
 impl Machine {
-    /// As [`Self::brew`], but servers that are silent hold nobody up for long.
-    pub(super) async fn brew_in_time(&self, recipe: &Recipe) -> Result<Brewed, AuthorizationError> {
-        // A command has a limit of its own.
-        if !recipe.is_shared() {
-            return self.brew(recipe).await;
-        }
-        let brewed = tokio::time::timeout(PATIENCE, self.brew(recipe)).await;
-        brewed.unwrap_or_else(|_| {
+    /// Servers that are silent, and others who ask them, hold nobody up for long.
+    pub(super) async fn in_time<T>(
+        &self,
+        recipe: &Recipe,
+        asking: impl Future<Output = Result<T, AuthorizationError>>,
+    ) -> Result<T, AuthorizationError> {
+        tokio::time::timeout(PATIENCE, asking).await.unwrap_or_else(|_| {
             let named = recipe.named();
             let host = named.first().and_then(|url| host(url));
             let host = host.unwrap_or_else(|| "its authorization server".to_owned());
@@ -44,7 +43,7 @@ impl Machine {
     }
 
     /// Asks whoever has to be asked.
-    async fn brew(&self, recipe: &Recipe) -> Result<Brewed, AuthorizationError> {
+    pub(super) async fn brew(&self, recipe: &Recipe) -> Result<Brewed, AuthorizationError> {
         // An answer is as old as its question.
         let obtained_at = self.now();
         let (mut proof_key, mut revocation) = (None, None);
@@ -94,8 +93,10 @@ impl Machine {
             return Ok(Some(key));
         }
         let of = recipe.clone();
-        let opened = tokio::task::spawn_blocking(move || of.signing_key()).await;
-        let opened = opened.unwrap_or_else(|_| Err("opening the private key broke off".into()));
+        let opening = tokio::task::spawn_blocking(move || of.signing_key());
+        let opened = tokio::time::timeout(PATIENCE, opening).await;
+        let broke_off = "opening the private key takes too long";
+        let opened = opened.ok().and_then(Result::ok).unwrap_or_else(|| Err(broke_off.into()));
         let key = opened.map_err(|why| self.failed(recipe, &why))?;
         let mut known = self.key.lock().unwrap_or_else(PoisonError::into_inner);
         *known = key.clone().map(|key| (recipe.clone(), key));

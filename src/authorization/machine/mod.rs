@@ -1,15 +1,16 @@
 //! Credentials that are made without a person: one at a time, shared among processes where a
 //! server gave them, renewed by the clock and when they are refused.
 //!
-//! * `making`: from a recipe to headers. `grants`: tokens from an authorization server.
+//! * `held`: what was made last, and what failed. `making`: from a recipe to headers. `grants`: tokens from an authorization server.
 //! * `shared`: the token that was made last, in the vault. `trouble`: what failed, in words.
 
 mod grants;
+mod held;
 mod making;
 mod shared;
 mod trouble;
 
-pub(super) use trouble::flags;
+pub(super) use trouble::{flags, flags_of};
 
 use super::proof::Proof;
 use super::recipe::Recipe;
@@ -22,18 +23,12 @@ use crate::jws::SigningKey;
 use crate::oauth::clock::Clocks;
 use crate::oauth::dpop::ProofKey;
 use grants::Place;
+use held::Held;
 use reqwest::header::HeaderMap;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 
-/// How long the first, second and later refusals answer for those who come after them.
-const BACK_OFF: [Duration; 4] = [
-    Duration::from_secs(1),
-    Duration::from_secs(5),
-    Duration::from_secs(30),
-    Duration::from_secs(300),
-];
 /// Longest wait for servers: the client has its answer within 10 s.
 const PATIENCE: Duration = Duration::from_secs(8);
 
@@ -53,34 +48,6 @@ pub(super) struct Machine {
     key: std::sync::Mutex<Option<(Recipe, SigningKey)>>,
     /// What its tokens are bound to, where they are.
     proof_key: std::sync::Mutex<Option<ProofKey>>,
-}
-
-#[derive(Default)]
-struct Held {
-    /// What was made last, and how.
-    made: Option<(Recipe, Made)>,
-    failure: Option<Failed>,
-}
-
-/// How the last attempt failed.
-struct Failed {
-    recipe: Recipe,
-    at: Instant,
-    error: AuthorizationError,
-    /// How often it was refused, one time after the other.
-    refusals: usize,
-}
-
-impl Failed {
-    /// How long it is the answer for those who come later: a password that is refused is not
-    /// shown again with every call, which gets accounts locked.
-    fn answers_for(&self) -> Duration {
-        match self.refusals {
-            0 => Duration::ZERO,
-            _ if self.recipe.may_change() => BACK_OFF[0],
-            refusals => BACK_OFF[refusals.min(BACK_OFF.len()) - 1],
-        }
-    }
 }
 
 /// One that was made.
@@ -153,28 +120,57 @@ impl Machine {
         let will_do = |made: &Made| {
             made.is_fresh(self.now()) && refused.is_none_or(|sent| !made.is_in(&sent.headers))
         };
-        let recipe_at_rest = recipe.without_id_token();
-        if let Some((by, made)) = &held.made {
-            if *by != recipe_at_rest {
-                // Taught anew: it may have to be asked for elsewhere.
-                *held = Held::default();
-                *self.place.lock().unwrap_or_else(PoisonError::into_inner) = None;
-            } else if will_do(made) {
-                return Ok(made.clone());
-            }
+        let at_rest = recipe.without_id_token();
+        if held.is_of_another(&at_rest) {
+            // Taught anew: it may have to be asked for elsewhere.
+            *held = Held::default();
+            *self.place.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
+        // One that was made since then is given out though it may be the same again: making it
+        // once more would not change that.
+        let known = held.made.as_ref().filter(|known| known.at > came || will_do(&known.made));
+        if let Some(known) = known {
+            return Ok(known.made.clone());
         }
         // Those who waited while it failed share the failure.
-        let mut refusals = 0;
-        if let Some(failure) = held.failure.as_ref().filter(|failure| failure.recipe == *recipe) {
-            if failure.at > came || failure.at.elapsed() < failure.answers_for() {
-                return Err(failure.error.clone());
-            }
-            refusals = failure.refusals;
+        if let Some(error) = held.failure(recipe, came) {
+            return Err(error);
         }
         if refused.is_some() {
             // Perhaps its file was replaced.
             *self.key.lock().unwrap_or_else(PoisonError::into_inner) = None;
         }
+        self.learn(recipe);
+        let made = if taught && recipe.is_shared() {
+            self.in_time(recipe, self.make_shared(recipe, will_do)).await
+        } else if recipe.is_shared() {
+            let brewed = self.in_time(recipe, self.brew(recipe)).await;
+            brewed.map(|brewed| self.made(brewed))
+        } else {
+            // A command has a limit of its own.
+            self.brew(recipe).await.map(|brewed| self.made(brewed))
+        };
+        match made {
+            Ok(made) => {
+                held.succeeded(at_rest, made.clone());
+                Ok(made)
+            }
+            Err(error) => {
+                *self.place.lock().unwrap_or_else(PoisonError::into_inner) = None;
+                held.failed(recipe, &error);
+                // What the remote has not refused is used to its end.
+                match held.spare(self.now()).filter(|_| refused.is_none()) {
+                    Some(spare) => {
+                        tracing::warn!("the credential is used to its end: {error}");
+                        Ok(spare)
+                    }
+                    None => Err(error),
+                }
+            }
+        }
+    }
+
+    fn learn(&self, recipe: &Recipe) {
         for secret in recipe.secrets() {
             self.tokens.redactor.learn(secret.expose());
         }
@@ -184,36 +180,14 @@ impl Machine {
                 self.tokens.redactor.learn(&value);
             }
         }
-        let made = if taught && recipe.is_shared() {
-            self.make_shared(recipe, will_do).await
-        } else {
-            self.brew_in_time(recipe).await.map(|brewed| self.made(brewed))
-        };
-        match made {
-            Ok(made) => {
-                *held = Held { made: Some((recipe_at_rest, made.clone())), failure: None };
-                Ok(made)
-            }
-            Err(error) => {
-                *self.place.lock().unwrap_or_else(PoisonError::into_inner) = None;
-                let refused = matches!(error, AuthorizationError::SignInNeeded { .. });
-                held.failure = Some(Failed {
-                    recipe: recipe.clone(),
-                    at: Instant::now(),
-                    error: error.clone(),
-                    refusals: if refused { refusals + 1 } else { 0 },
-                });
-                Err(error)
-            }
-        }
     }
 
     /// Keeps what was made for `recipe` here for other processes.
     pub(super) async fn share(&self, recipe: &Recipe) {
-        let made = self.held.lock().await.made.clone();
-        if let Some((_, made)) = made.filter(|_| recipe.is_shared()) {
-            self.keep_for_others(recipe, &made).await;
-        }
+        let mut held = self.held.lock().await;
+        let Some(known) = held.made.as_mut().filter(|_| recipe.is_shared()) else { return };
+        known.recipe = recipe.without_id_token();
+        self.keep_for_others(recipe, &known.made).await;
     }
 
     /// Where tokens are asked for, if that was found out from the remote.

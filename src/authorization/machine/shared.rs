@@ -59,8 +59,13 @@ impl Machine {
         if let Some(made) = known(self.find(&fingerprint).await) {
             return Ok(made);
         }
-        let made = self.made(self.brew_in_time(recipe).await?);
-        self.keep_for_others(recipe, &made).await;
+        let made = self.made(self.brew(recipe).await?);
+        // Logged out, or taught another kind, in the meantime: nothing is left behind.
+        let kind =
+            self.tokens.vault.header(&self.tokens.remote.record())?.map(|header| header.kind);
+        if kind.as_deref() == Some(recipe.kind().name()) {
+            self.keep_for_others(recipe, &made).await;
+        }
         Ok(made)
     }
 
@@ -136,7 +141,7 @@ impl Machine {
         }
     }
 
-    fn place_in_vault(&self) -> RecordKey {
+    pub(in crate::authorization) fn place_in_vault(&self) -> RecordKey {
         let remote = &self.tokens.remote;
         RecordKey::Minted { url: remote.url().to_string(), account: remote.account().to_owned() }
     }

@@ -5,15 +5,18 @@ use super::Machine;
 use crate::authorization::recipe::Recipe;
 use crate::authorization::remote::quoted;
 use crate::authorization::{AuthorizationError, Kind};
-use crate::credential::password::PasswordError;
+use crate::credential::api_key::Placement;
+use crate::credential::jwt::DEFAULT_TTL;
+use crate::credential::password::{BodyForm, PasswordError};
 use crate::oauth::discovery::DiscoveryError;
 use crate::oauth::{TokenError, WebError};
+use reqwest::header::AUTHORIZATION;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use url::Url;
 
 /// Details of a record, and the flags of `login` that give them; in the order of the help.
-const FLAGS: [(&str, &str); 14] = [
+const FLAGS: [(&str, &str); 16] = [
     ("client_id", "--client-id"),
     ("scopes", "--scope"),
     ("issuer", "--issuer"),
@@ -28,7 +31,11 @@ const FLAGS: [(&str, &str); 14] = [
     ("command", "--command"),
     ("idp_issuer", "--idp-issuer"),
     ("idp_client_id", "--idp-client-id"),
+    ("idp_token_endpoint", "--idp-token-endpoint"),
+    ("id_token_file", "--id-token-file"),
 ];
+/// Claims that are among the details.
+const SHOWN: [&str; 3] = ["iss", "sub", "aud"];
 
 /// The flags that teach these details, for a shell.
 pub(in crate::authorization) fn flags(kind: Kind, details: &BTreeMap<String, Value>) -> String {
@@ -58,6 +65,60 @@ pub(in crate::authorization) fn flags(kind: Kind, details: &BTreeMap<String, Val
         flags.push_str(&format!(" --claim {}", quoted(&format!("{claim}={value}"))));
     }
     flags
+}
+
+/// All flags that teach this recipe, but for its secret.
+pub(in crate::authorization) fn flags_of(recipe: &Recipe) -> String {
+    let mut text = flags(recipe.kind(), &recipe.details());
+    let mut add = |flag: &str, value: &str| text.push_str(&format!(" {flag} {}", quoted(value)));
+    match recipe {
+        Recipe::Jwt(jwt) => {
+            if let Some(path) = jwt.key.as_ref().and_then(|key| key.path.as_ref()) {
+                add("--private-key", &path.to_string_lossy());
+            }
+            for (name, value) in jwt.claims.iter().filter(|(name, _)| !SHOWN.contains(&&***name)) {
+                let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                add("--claim", &format!("{name}={value}"));
+            }
+            if jwt.ttl != DEFAULT_TTL {
+                add("--ttl", &jwt.ttl.to_string());
+            }
+            place(&mut add, &jwt.placement);
+        }
+        Recipe::Password(password) => {
+            if password.body == BodyForm::Form {
+                add("--body", "form");
+            }
+            if let Some(pointer) = &password.token_pointer {
+                add("--token-pointer", pointer);
+            }
+            place(&mut add, &password.placement);
+        }
+        Recipe::Command(command) => {
+            // They are sealed, as some put there what they should not.
+            command.args.iter().for_each(|_| add("--command-arg", "..."));
+            place(&mut add, &command.placement);
+        }
+        Recipe::Grant(grant) => {
+            if grant.target.no_resource {
+                text.push_str(" --disable-resource-parameter");
+            }
+        }
+        Recipe::CloudflareAccess(_) => {}
+    }
+    text
+}
+
+fn place(add: &mut impl FnMut(&str, &str), placement: &Placement) {
+    let default = placement.header == AUTHORIZATION.as_str();
+    if !default {
+        add("--key-header", &placement.header);
+    }
+    match placement.scheme.as_deref() {
+        Some("Bearer") if default => {}
+        None if !default => {}
+        scheme => add("--key-scheme", scheme.unwrap_or("none")),
+    }
 }
 
 /// Host and port, without what may be secret.
@@ -164,6 +225,6 @@ impl Machine {
     /// The command that teaches this anew.
     pub(super) fn login_command(&self, recipe: &Recipe) -> String {
         let login = self.tokens.remote.login_command(Some(recipe.kind().name()));
-        format!("{login}{}", flags(recipe.kind(), &recipe.details()))
+        format!("{login}{}", flags_of(recipe))
     }
 }

@@ -26,7 +26,7 @@ pub(super) async fn login(
     mut asking: Asking,
     redactor: Arc<Redactor>,
 ) -> Result<(), Failure> {
-    let settings = config::vault(true, args.credential.secret_env.as_deref())?;
+    let settings = config::vault(true, &config::secret_variables(&args.credential))?;
     let in_memory = matches!(settings.source, KeySource::Memory);
     let vault = Vault::new(settings);
     must_last(&vault, in_memory, EACH_TIME).await?;

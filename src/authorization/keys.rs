@@ -4,7 +4,8 @@ use super::machine::{flags, flags_of};
 use super::remote::quoted;
 use super::tokens::is_sign_in;
 use super::{
-    Asked, Authorization, AuthorizationError, Kind, KindError, Origin, Recipe, Taught, record,
+    Asked, Authorization, AuthorizationError, CLAIMS, Kind, KindError, Origin, Recipe, Taught,
+    record,
 };
 use crate::credential::api_key::{KeyError, Placement};
 use crate::secret::Secret;
@@ -93,11 +94,6 @@ impl Authorization {
         };
         let taught = taught.filter(|recipe| match &self.plan.asked {
             Asked::Whole(own) => own.is_same(recipe),
-            // The flags with the secret that was taught.
-            Asked::LacksSecret { finish, otherwise, .. } => {
-                otherwise.as_ref().is_some_and(|own| own.is_same(recipe))
-                    || recipe.secret().is_some_and(|secret| finish(secret.clone()).is_same(recipe))
-            }
             _ => self.is_wanted(recipe),
         });
         match (taught, own) {
@@ -108,9 +104,16 @@ impl Authorization {
     }
 
     fn is_wanted(&self, recipe: &Recipe) -> bool {
-        let details = recipe.details();
+        let known = recipe.all_details();
+        let is_known = |(name, value): (&String, &Value)| match (known.get(name), value) {
+            // Each of several claims.
+            (Some(Value::Array(known)), Value::Array(asked)) if name == CLAIMS => {
+                asked.iter().all(|one| known.contains(one))
+            }
+            (known, _) => known == Some(value),
+        };
         self.plan.kind.is_none_or(|kind| kind == recipe.kind())
-            && self.plan.wanted.iter().all(|(name, value)| details.get(name) == Some(value))
+            && self.plan.wanted.iter().all(is_known)
     }
 
     /// The vault may know the passphrase of a key that the flags name.

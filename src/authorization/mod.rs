@@ -35,6 +35,7 @@ pub use credential::{AuthorizationError, Credential, Origin, Refusal};
 pub use logout::Leave;
 pub use oauth_plan::OAuthPlan;
 pub use plan::{Asked, HeaderPart, HeaderTemplate, Plan};
+use recipe::CLAIMS;
 pub use recipe::{Assertion, Flow, Grant, IdentityProvider, Recipe, without_query};
 pub use record::{Kind, KindError, Taught, header as record_header};
 pub use remote::{Remote, RemoteError};

@@ -5,7 +5,7 @@ use crate::credential::cloudflare_access::CloudflareAccess;
 use crate::credential::command::Command;
 use crate::credential::jwt::Jwt;
 use crate::credential::key_file::KeyFile;
-use crate::credential::password::Password;
+use crate::credential::password::{BodyForm, Password};
 use crate::jws::{Algorithm, SigningKey};
 use crate::secret::{Secret, sealed_option};
 use serde::{Deserialize, Serialize};
@@ -74,6 +74,9 @@ pub struct IdentityProvider {
     /// None of it: a person signs in there.
     pub id_token: Assertion,
 }
+
+/// The claims of a JWT among its details, each as the flag has it.
+pub(super) const CLAIMS: &str = "claims";
 
 /// A URL without what may be secret in it.
 pub fn without_query(url: &str) -> String {
@@ -151,18 +154,26 @@ impl Recipe {
         }
     }
 
-    /// The secret that flags may leave open.
-    pub(super) fn secret(&self) -> Option<&Secret<String>> {
+    /// As [`Self::details`], with what `list` does not show.
+    pub(super) fn all_details(&self) -> BTreeMap<String, Value> {
+        let mut details = self.details();
+        let mut add = |name: &str, value: Value| details.insert(name.to_owned(), value);
         match self {
-            Self::Jwt(jwt) => jwt.secret.as_ref(),
-            Self::Password(password) => Some(&password.password),
-            Self::CloudflareAccess(access) => Some(&access.client_secret),
-            Self::Command(_) => None,
-            Self::Grant(grant) => match &grant.flow {
-                Flow::JwtBearer(assertion) => assertion.given.as_ref(),
-                _ => grant.client_secret.as_ref(),
-            },
+            Self::Jwt(jwt) => {
+                add("ttl", json!(jwt.ttl));
+                let claim = |(name, value): (&String, &Value)| match value.as_str() {
+                    Some(text) => json!(format!("{name}={text}")),
+                    None => json!(format!("{name}={value}")),
+                };
+                add(CLAIMS, jwt.claims.iter().map(claim).collect());
+            }
+            Self::Password(password) => {
+                add("token_pointer", json!(password.token_pointer));
+                add("body", json!(if password.body == BodyForm::Form { "form" } else { "json" }));
+            }
+            _ => {}
         }
+        details
     }
 
     /// Whether it makes the same as `taught`, which may be bound to what was found.

@@ -138,10 +138,9 @@ fn wanted(args: &CredentialArgs, oauth: &OAuthPlan) -> BTreeMap<String, Value> {
         ("idp_token_endpoint", text(&kinds.idp_token_endpoint)),
         ("id_token_file", path(&kinds.id_token_file)),
         ("login_url", kinds.login_url.as_deref().map(|url| json!(without_query(url)))),
-        // Of these a clear header says nothing: what asks for them is not what was taught.
         ("ttl", kinds.ttl.map(Value::from)),
         ("token_pointer", text(&kinds.token_pointer)),
-        ("body", kinds.body.map(|_| json!(true))),
+        ("body", kinds.body.map(|body| json!(if body == BodyArg::Form { "form" } else { "json" }))),
         ("claims", (!kinds.claim.is_empty()).then(|| json!(kinds.claim))),
         ("header", text(&args.key_header).map(lower)),
         ("scheme", text(&args.key_scheme)),

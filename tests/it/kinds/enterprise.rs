@@ -10,6 +10,7 @@ use crate::support::home::Home;
 use crate::support::jws;
 use crate::support::mcp_server::Server;
 use crate::support::token_endpoint::{Given, TokenEndpoint};
+use crate::support::web;
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
 
@@ -270,7 +271,9 @@ impl SigningIn {
         let (issuer, secret) = (self.idp.issuer(), self.home.file("secret", SECRET));
         let flags = ["--with", "enterprise", "--client-id", "keyferry-at-resource"];
         let idp = ["--idp-issuer", &issuer, "--idp-client-id", "idp-client"];
-        let secret = ["--secret-file", &secret];
+        // The usual port of a named client may be in use by another test.
+        let port = web::free_port();
+        let secret = ["--secret-file", &secret, "--callback-port", &port];
         let all = flags.iter().chain(&idp).chain(&secret);
         all.map(|flag| (*flag).to_owned()).collect()
     }

@@ -220,6 +220,9 @@ impl Authorization {
         let mut command = self.remote.login_command(Some(kind.name()));
         match &self.plan.asked {
             Asked::Whole(recipe) => command.push_str(&flags_of(recipe)),
+            Asked::LacksSecret { finish, .. } => {
+                command.push_str(&flags_of(&finish(Secret::new(String::new()))));
+            }
             _ if !self.plan.wanted.is_empty() => command.push_str(&flags(kind, &self.plan.wanted)),
             _ if kind.is_made() => {
                 let header = self.vault.header(&self.remote.record()).ok().flatten();

@@ -175,7 +175,10 @@ impl Authorization {
         }
         self.machine.learn_clock(refusal.headers);
         self.tokens.web.forget();
-        let fresh = self.load(Some(sent)).await?;
+        let fresh = self.load(Some(sent)).await.inspect_err(|_| {
+            // The doubt remains.
+            *self.last_doubt.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        })?;
         if fresh.headers == sent.headers {
             return Err(self.refused(sent.origin));
         }

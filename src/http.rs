@@ -2,11 +2,13 @@
 
 mod addresses;
 mod client_cell;
+mod headers;
 mod readable;
 mod tls;
 
 pub use addresses::{AddressPolicy, ForbiddenAddress, Reach, is_forbidden_address, reach_of};
 pub use client_cell::ClientCell;
+pub use headers::RequestHeaders;
 pub use readable::{cause, readable, speaks_of_client_certificate};
 #[cfg(test)]
 pub(crate) use tls::scripted;

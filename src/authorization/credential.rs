@@ -3,6 +3,7 @@
 use super::Need;
 use super::proof::Proof;
 use super::tokens::Expiry;
+use crate::http::RequestHeaders;
 use crate::secret::Secret;
 use crate::vault::VaultError;
 use reqwest::Method;
@@ -35,12 +36,12 @@ pub struct Credential {
 
 impl Credential {
     /// The headers for one request to the remote.
-    pub fn for_request(&self, method: &Method) -> HeaderMap {
-        let mut headers = self.headers.clone();
-        if let Some(proof) = &self.proof {
-            proof.put(&mut headers, method, self.key.as_ref());
+    pub fn for_request(&self, method: &Method) -> RequestHeaders {
+        let headers = self.headers.clone();
+        match &self.proof {
+            None => headers.into(),
+            Some(proof) => proof.with_each(headers, method, self.key.as_ref()),
         }
-        headers
     }
 
     /// What the remote's answer, of this HTTP status, tells for the requests to come.

@@ -2,7 +2,7 @@
 //! (MCP 2025-03-26 to 2026-07-28, "Streamable HTTP").
 
 use super::{Body, SendFailure};
-use crate::http::{ClientCell, cause, speaks_of_client_certificate};
+use crate::http::{ClientCell, RequestHeaders, cause, speaks_of_client_certificate};
 use bytes::Bytes;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
 use reqwest::{Method, Request, Response, StatusCode};
@@ -59,11 +59,16 @@ impl StreamableHttp {
         Self { client, url, limit, headers_timeout, answered }
     }
 
-    /// POSTs one message. 307 and 308 on the same origin are followed, nothing else.
+    /// POSTs one message. 307 and 308 on the same origin are followed, nothing else, with
+    /// what `headers` make of themselves for the next URL.
     ///
     /// # Errors
     /// [`SendFailure`]; whether the message may be sent again follows from its variant.
-    pub async fn post(&self, message: Bytes, mut headers: HeaderMap) -> Result<Reply, SendFailure> {
+    pub async fn post(
+        &self,
+        message: Bytes,
+        mut headers: RequestHeaders,
+    ) -> Result<Reply, SendFailure> {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
         self.send(Method::POST, headers, Some(message)).await
@@ -73,7 +78,7 @@ impl StreamableHttp {
     ///
     /// # Errors
     /// [`SendFailure`].
-    pub async fn get(&self, mut headers: HeaderMap) -> Result<Reply, SendFailure> {
+    pub async fn get(&self, mut headers: RequestHeaders) -> Result<Reply, SendFailure> {
         headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
         self.send(Method::GET, headers, None).await
     }
@@ -82,21 +87,21 @@ impl StreamableHttp {
     ///
     /// # Errors
     /// [`SendFailure`].
-    pub async fn delete(&self, headers: HeaderMap) -> Result<Reply, SendFailure> {
+    pub async fn delete(&self, headers: RequestHeaders) -> Result<Reply, SendFailure> {
         self.send(Method::DELETE, headers, None).await
     }
 
     async fn send(
         &self,
         method: Method,
-        headers: HeaderMap,
+        mut headers: RequestHeaders,
         body: Option<Bytes>,
     ) -> Result<Reply, SendFailure> {
         let client = self.client.get().await?;
         let mut url = self.url.clone();
         for _ in 0..MAX_REDIRECTS {
             let mut request = Request::new(method.clone(), url.clone());
-            *request.headers_mut() = headers.clone();
+            *request.headers_mut() = HeaderMap::clone(&headers);
             *request.body_mut() = body.clone().map(Into::into);
             let response = match self.first_byte(client.execute(request)).await {
                 Err(failure) => return Err(self.explained(failure, &url).await),
@@ -107,6 +112,7 @@ impl StreamableHttp {
                 return Ok(Reply::new(response, self.limit));
             }
             url = self.redirect(&response)?;
+            headers.redirected(&url, response.headers());
         }
         Err(SendFailure::Redirected { status: 308, to: "itself, again and again".into() })
     }

@@ -5,7 +5,9 @@ use crate::support::browser::Browser;
 use crate::support::dpop::Proofs;
 use crate::support::gate::{Gate, Verdict};
 use crate::support::home::Home;
+use crate::support::http::Request;
 use crate::support::legacy::{Legacy, Sessions};
+use crate::support::mcp_server::Port;
 use crate::support::scene::Scene;
 use crate::support::token_endpoint::{Given, TokenEndpoint};
 use serde_json::json;
@@ -130,6 +132,34 @@ fn an_event_stream_is_opened_with_a_proof() {
     let mut bridge = scene.bridge().ready();
     bridge.message("notifications/tools/list_changed");
     assert_eq!(bridge.whoami(), "ada scope=-");
+}
+
+/// As frameworks do that end their paths with a slash.
+#[test]
+fn each_hop_of_a_redirect_gets_a_proof_of_its_own() {
+    let auth = AuthorizationServer::scripted(|script| {
+        script.dpop = true;
+        script.nonces = Some(("as", "remote"));
+    });
+    let port = Port::reserve();
+    let inner = Legacy::new().sessions(&Sessions::default()).on("tools/call", auth.whoami());
+    let inner = inner.into_handler();
+    let remote = auth.guard(port, move |request: &Request, wire| match request.target.as_str() {
+        "/mcp" => wire.reply(307, &[("Location", "/mcp/")], b""),
+        _ => inner(request, wire),
+    });
+    let scene = Scene::with(auth, remote, Browser::following()).signed_in();
+    let mut bridge = scene.bridge().ready();
+    for _ in 0..3 {
+        assert_eq!(bridge.whoami(), "ada scope=-");
+    }
+    bridge.finish();
+    assert_eq!((scene.browser.tabs().len(), scene.auth.refreshed()), (1, 0));
+    for kind in ["POST", "GET", "DELETE"] {
+        let requests = scene.remote.requests();
+        let followed = requests.iter().any(|it| it.method == kind && it.target == "/mcp/");
+        assert!(followed, "{kind}: {:?}", scene.remote.kinds());
+    }
 }
 
 /// A machine's tokens are bound, too, where the server lists that.

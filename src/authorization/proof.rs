@@ -63,4 +63,10 @@ impl Proof {
     pub(super) fn learn(&self, headers: &HeaderMap) {
         self.key.learn(&self.remote, headers);
     }
+
+    /// The time for the next proof, from the answer to one that was refused. Whether it is
+    /// another than was thought.
+    pub(super) fn learn_clock(&self, headers: &HeaderMap) -> bool {
+        self.key.learn_clock(&self.remote, headers, (self.now)())
+    }
 }

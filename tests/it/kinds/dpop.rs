@@ -2,10 +2,12 @@
 
 use crate::support::authorization_server::{AuthorizationServer, Script};
 use crate::support::browser::Browser;
+use crate::support::clock;
 use crate::support::dpop::Proofs;
 use crate::support::gate::{Gate, Verdict};
 use crate::support::home::Home;
 use crate::support::http::Request;
+use crate::support::jws;
 use crate::support::legacy::{Legacy, Sessions};
 use crate::support::mcp_server::Port;
 use crate::support::scene::Scene;
@@ -200,4 +202,42 @@ fn a_token_of_a_machine_is_bound_to_a_key() {
     // takes such tokens, so that the server was asked without a proof first.
     assert_eq!(super::whoami(&home, &remote.url(), &[]), "machine");
     assert_eq!(endpoint.asked().len(), 2);
+}
+
+/// The token is good; what was wrong is when the proof was made.
+#[test]
+fn a_remote_whose_clock_is_off_gets_proofs_by_its_own_clock() {
+    for ahead in [600, -600] {
+        let endpoint = TokenEndpoint::start(|_| Given::Token("machine".to_owned()));
+        endpoint.rules(|rules| {
+            let listed = "dpop_signing_alg_values_supported".to_owned();
+            rules.metadata.insert(listed, json!(["ES256"]));
+            rules.answer.insert("token_type".to_owned(), json!("DPoP"));
+        });
+        let tokens = endpoint.tokens.clone();
+        let remote = Gate::default().start(move |request| {
+            let sent = request.header("authorization").and_then(|sent| sent.strip_prefix("DPoP "));
+            let Some(who) = sent.and_then(|token| tokens.who(token)) else {
+                return Verdict::Refused(401, vec![("WWW-Authenticate", "DPoP".into())], "".into());
+            };
+            let now = clock::now().checked_add_signed(ahead).unwrap();
+            let proof = request.header("dpop").and_then(jws::read).expect("a proof");
+            if proof.claims["iat"].as_u64().unwrap().abs_diff(now) < 60 {
+                return Verdict::Is(who);
+            }
+            let challenge = r#"DPoP error="invalid_dpop_proof", error_description="iat""#;
+            let headers =
+                vec![("WWW-Authenticate", challenge.to_owned()), ("Date", clock::date(now))];
+            Verdict::Refused(401, headers, String::new())
+        });
+        let home = Arc::new(Home::new("plaintext"));
+        let issuer = endpoint.issuer();
+        let flags = ["--with", "client-credentials", "--client-id", "machine", "--issuer", issuer];
+        super::login(&home, &remote.url(), &flags, "cl1ent-5ecret").expect(0);
+        let asked = endpoint.asked().len();
+        let before = remote.of("initialize").len();
+        assert_eq!(super::whoami(&home, &remote.url(), &[]), "machine", "{ahead}");
+        assert_eq!(endpoint.asked().len(), asked, "the token was good");
+        assert_eq!(remote.of("initialize").len(), before + 2, "learned by the first refusal");
+    }
 }

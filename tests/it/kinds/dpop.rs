@@ -1,6 +1,6 @@
 //! Tokens that are bound to a key (RFC 9449), the key in the vault.
 
-use crate::support::authorization_server::{AuthorizationServer, Script};
+use crate::support::authorization_server::{AuthorizationServer, Script, Shape};
 use crate::support::browser::Browser;
 use crate::support::clock;
 use crate::support::dpop::Proofs;
@@ -110,6 +110,37 @@ fn a_server_that_does_not_list_it_gets_no_proof() {
     for request in scene.remote.requests().iter().chain(&scene.auth.server().requests()) {
         assert!(request.header("dpop").is_none(), "{}", request.target);
     }
+}
+
+/// RFC 9449 section 5: the access token is for anyone, the refresh token for the key.
+#[test]
+fn a_refresh_token_that_alone_is_bound_is_proved() {
+    let scene = scene(|script| {
+        script.bound_refresh_alone = true;
+        script.lifetime = Some(3);
+        script.metadata = vec![("userinfo_endpoint", json!("{as}/userinfo"))];
+    });
+    let done = scene.login(&[]).expect(0);
+    assert!(done.stderr.contains("ada@people.example"), "{}", done.stderr);
+    let mut bridge = scene.bridge().ready();
+    assert_eq!(bridge.whoami(), "ada scope=-");
+    scene.auth.wait_expiry();
+    assert_eq!(bridge.whoami(), "ada scope=-");
+    assert!(scene.auth.refreshed() >= 1);
+    assert_eq!(scene.browser.tabs().len(), 1);
+    let requests = scene.remote.requests();
+    assert!(requests.iter().all(|request| request.header("dpop").is_none()));
+}
+
+#[test]
+fn a_refresh_that_leaves_out_the_type_leaves_the_token_bound() {
+    let scene = scene(|script| script.lifetime = Some(3)).signed_in();
+    scene.auth.script(|script| script.shape = Shape::with("token_type", json!("<gone>")));
+    let mut bridge = scene.bridge().ready();
+    scene.auth.wait_expiry();
+    assert_eq!(bridge.whoami(), "ada scope=-");
+    assert!(scene.auth.refreshed() >= 1);
+    assert_eq!(scene.browser.tabs().len(), 1);
 }
 
 /// A server may list it and give bearer tokens all the same.

@@ -3,6 +3,7 @@
 mod addresses;
 mod client_cell;
 mod headers;
+mod proxy;
 mod readable;
 mod tls;
 
@@ -44,6 +45,9 @@ pub enum ClientError {
     /// `what` is the client certificate or its key.
     #[error("cannot use {what}: {why}")]
     Identity { what: String, why: String },
+    /// It would be shown the client certificate, which is not for it; host and port.
+    #[error("the proxy {0} speaks TLS, and would be shown the client certificate")]
+    TlsProxy(String),
     #[error("cannot set up TLS: {0}")]
     Tls(String),
 }

@@ -1,5 +1,6 @@
 //! An HTTP client, built when it is first needed: TLS, proxy, timeouts, redirects, cookies.
 
+use super::proxy::Proxies;
 use super::tls::{self, ClientCertificate};
 use super::{ClientError, ClientSettings, Tls, TlsRefusal};
 use reqwest::redirect::Policy;
@@ -25,6 +26,8 @@ struct Built {
     client: Client,
     /// None without TLS.
     tls: Option<(Box<ClientConfig>, Arc<ClientCertificate>)>,
+    /// Where there is a certificate to keep from them.
+    proxies: Option<Proxies>,
 }
 
 impl ClientCell {
@@ -38,17 +41,33 @@ impl ClientCell {
         if cell.settings.tls {
             let cell = cell.clone();
             // Its error comes again, to the request that needs the client.
-            tokio::spawn(async move { cell.get().await.is_ok() });
+            tokio::spawn(async move { cell.ready().await.is_ok() });
         }
     }
 
-    /// The client; all callers share one.
+    /// The client for requests to `url`; all callers share one.
     ///
     /// # Errors
-    /// [`ClientError`] if a file is unusable or TLS cannot be set up; asked again, it
-    /// tries again.
-    pub async fn get(&self) -> Result<&Client, ClientError> {
-        self.cell.get_or_try_init(|| self.build()).await.map(|built| &built.client)
+    /// [`ClientError`] if a file is unusable, TLS cannot be set up, or a proxy would see what
+    /// is for `url` alone; asked again, it tries again.
+    pub async fn get(&self, url: &Url) -> Result<&Client, ClientError> {
+        let built = self.built().await?;
+        match built.proxies.as_ref().and_then(|proxies| proxies.with_tls(url)) {
+            Some(proxy) => Err(ClientError::TlsProxy(proxy)),
+            None => Ok(&built.client),
+        }
+    }
+
+    /// Builds the client.
+    ///
+    /// # Errors
+    /// [`ClientError`], as [`Self::get`].
+    pub async fn ready(&self) -> Result<(), ClientError> {
+        self.built().await.map(drop)
+    }
+
+    async fn built(&self) -> Result<&Built, ClientError> {
+        self.cell.get_or_try_init(|| self.build()).await
     }
 
     /// Whether the client, which has been built, shows a certificate to servers that ask.
@@ -107,12 +126,14 @@ fn build(settings: &ClientSettings, tls: Option<&Tls>) -> Result<Built, ClientEr
     let Some(tls) = tls else {
         // Plain http to loopback is on the fast path and needs no roots.
         let client = base(settings).tls_certs_only([]).build().map_err(tls_error)?;
-        return Ok(Built { client, tls: None });
+        return Ok(Built { client, tls: None, proxies: None });
     };
     let (config, certificate) = tls::configuration(tls)?;
     let client = base(settings).tls_backend_preconfigured(config.clone());
     let client = client.build().map_err(tls_error)?;
-    Ok(Built { client, tls: Some((Box::new(config), certificate)) })
+    let shows = certificate.exists() && !settings.loopback;
+    let proxies = shows.then(Proxies::of_system);
+    Ok(Built { client, tls: Some((Box::new(config), certificate)), proxies })
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one place a client is built")]
@@ -170,7 +191,8 @@ mod tests {
         });
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://localhost:{}/", listener.local_addr().unwrap().port());
-        let request = client.get().await.unwrap().get(url);
+        let url = Url::parse(&url).unwrap();
+        let request = client.get(&url).await.unwrap().get(url);
         assert!(is_forbidden_address(&request.send().await.unwrap_err()));
     }
 }

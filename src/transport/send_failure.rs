@@ -36,6 +36,9 @@ impl SendFailure {
             Self::Client(ClientError::Identity { .. }) => {
                 "check the files of --client-cert and --client-key"
             }
+            Self::Client(ClientError::TlsProxy(_)) => {
+                "name the proxy with http:// in HTTPS_PROXY, or the remote's host in NO_PROXY"
+            }
             Self::Tls(refusal) => refusal.advice(),
             _ => "check the URL, the network and the proxy settings, then try again",
         }

@@ -97,7 +97,7 @@ impl StreamableHttp {
         mut headers: RequestHeaders,
         body: Option<Bytes>,
     ) -> Result<Reply, SendFailure> {
-        let client = self.client.get().await?;
+        let client = self.client.get(&self.url).await?;
         let mut url = self.url.clone();
         for _ in 0..MAX_REDIRECTS {
             let mut request = Request::new(method.clone(), url.clone());

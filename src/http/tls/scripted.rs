@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
+use url::Url;
 
 /// What came to a [`TlsSite`].
 #[derive(Debug, Clone)]
@@ -49,6 +50,10 @@ pub(crate) struct TlsSite {
 }
 
 impl TlsSite {
+    pub(crate) fn url(&self) -> Url {
+        Url::parse(&self.origin).unwrap()
+    }
+
     pub(crate) async fn start(identity: &str, wants: Wants<'_>) -> Self {
         Self::start_with(identity, wants, rustls::ALL_VERSIONS, &[]).await
     }

@@ -33,7 +33,7 @@ fn client(
 }
 
 async fn failure(client: &ClientCell, site: &TlsSite) -> reqwest::Error {
-    let asked = client.get().await.unwrap().post(&site.origin).body("{}").send().await;
+    let asked = client.get(&site.url()).await.unwrap().post(&site.origin).body("{}").send().await;
     asked.expect_err("no answer")
 }
 
@@ -45,7 +45,8 @@ async fn the_right_certificate_is_shown_to_who_asks_for_it() {
         for wants in [Wants::Certificate(&authority), Wants::CertificatePerhaps(&authority)] {
             let site = TlsSite::start_with(&server, wants, &[version], &[]).await;
             let (client, _file) = client(&authority, Some(authority.sign("alice")));
-            let answer = client.get().await.unwrap().get(&site.origin).send().await.unwrap();
+            let answer =
+                client.get(&site.url()).await.unwrap().get(&site.origin).send().await.unwrap();
             assert_eq!(answer.status(), 200);
             assert!(client.has_certificate());
             assert!(site.seen().iter().all(|seen| seen.is_from("alice")));
@@ -78,7 +79,7 @@ async fn a_server_that_resets_the_connection_is_asked_why() {
     for protocols in [&[][..], &["h2", "http/1.1"]] {
         let wants = Wants::CertificateOrReset(&authority);
         let site = TlsSite::start_with(&server, wants, &[&TLS13], protocols).await;
-        let url = Url::parse(&site.origin).unwrap();
+        let url = site.url();
         for _ in 0..20 {
             let (client, _file) = client(&authority, None);
             let error = failure(&client, &site).await;
@@ -119,13 +120,13 @@ async fn a_server_that_asks_and_closes_is_under_suspicion_only() {
         let error = failure(&client, &site).await;
         assert_eq!(client.refusal(&error), None);
         assert!(client.suspicion(&error).is_some(), "{error:?}");
-        assert_eq!(client.ask_why(&Url::parse(&site.origin).unwrap()).await, None);
+        assert_eq!(client.ask_why(&site.url()).await, None);
     }
     let nobody = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("https://{}", nobody.local_addr().unwrap());
+    let url = Url::parse(&format!("https://{}", nobody.local_addr().unwrap())).unwrap();
     tokio::spawn(async move { nobody.accept().await.map(|_| ()) });
     let (client, _file) = client(&authority, None);
-    let error = client.get().await.unwrap().get(url).send().await.unwrap_err();
+    let error = client.get(&url).await.unwrap().get(url).send().await.unwrap_err();
     assert_eq!((client.refusal(&error), client.suspicion(&error)), (None, None));
 }
 
@@ -159,14 +160,14 @@ async fn an_identity_of_no_use_is_named_and_read_again() {
         (format!("{certificate}{}", &other[key_at(&other)..]), "not the one of this certificate"),
     ] {
         let (client, _file) = client(&authority, Some(pem));
-        let error = client.get().await.unwrap_err().to_string();
+        let error = client.ready().await.unwrap_err().to_string();
         let named = error.contains("CN=alice") || why == "no certificate";
         assert!(error.contains(why) && named, "{error}");
         assert!(!error.contains("PRIVATE KEY"), "{error}");
     }
     let (both, own) = (&other[key_at(&other)..], &whole[key_at(&whole)..]);
     let (client, _file) = client(&authority, Some(format!("{certificate}{both}{own}")));
-    assert!(client.get().await.is_ok(), "the last key counts");
+    assert!(client.ready().await.is_ok(), "the last key counts");
     let pem = Arc::new(std::sync::Mutex::new(String::new()));
     let now = pem.clone();
     let source: TlsSource = Arc::new(move || {
@@ -175,9 +176,9 @@ async fn an_identity_of_no_use_is_named_and_read_again() {
     });
     let client =
         ClientCell::new(ClientSettings { tls_source: Some(source), ..settings(Tls::default()) });
-    assert!(client.get().await.is_err());
+    assert!(client.ready().await.is_err());
     pem.lock().unwrap().push_str(&whole);
-    assert!(client.get().await.is_ok());
+    assert!(client.ready().await.is_ok());
 }
 
 #[test]

@@ -3,11 +3,16 @@
 mod authority;
 
 pub(crate) use authority::Authority;
+use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{
+    DigitallySignedStruct, DistinguishedName, RootCertStore, ServerConfig, SignatureScheme,
+    SupportedProtocolVersion,
+};
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -39,6 +44,8 @@ pub(crate) enum Wants<'a> {
     CertificateOrReset(&'a Authority),
     /// The same, but anybody may come in.
     CertificatePerhaps(&'a Authority),
+    /// A certificate of whomever, and of whatever version.
+    AnyCertificate,
     /// It asks, and then closes the connection without a word, as Node does.
     ToCloseAfterAsking(&'a Authority),
 }
@@ -102,6 +109,7 @@ fn server(
     };
     let builder = match wants {
         Wants::Nothing => builder.with_no_client_auth(),
+        Wants::AnyCertificate => builder.with_client_cert_verifier(Arc::new(Anyone)),
         Wants::Certificate(by) | Wants::CertificateOrReset(by) => {
             builder.with_client_cert_verifier(verifier(by).build().unwrap())
         }
@@ -113,6 +121,47 @@ fn server(
     let certificates = certificates.collect::<Result<_, _>>().unwrap();
     let key = PrivateKeyDer::from_pem_slice(identity.as_bytes()).unwrap();
     builder.with_single_cert(certificates, key).unwrap()
+}
+
+/// Believes every client.
+#[derive(Debug)]
+struct Anyone;
+
+impl ClientCertVerifier for Anyone {
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: UnixTime,
+    ) -> Result<ClientCertVerified, rustls::Error> {
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        default_provider().signature_verification_algorithms.supported_schemes()
+    }
 }
 
 async fn serve(

@@ -5,6 +5,24 @@ use rustls::version::{TLS12, TLS13};
 use std::time::Duration;
 use url::Url;
 
+/// Certificate and key, known to everybody.
+const VERSION_1: &str = "\
+-----BEGIN CERTIFICATE-----
+MIIBITCBxwIULMT884kKd+Xj4Mlt59EcByLq0HkwCgYIKoZIzj0EAwIwDTELMAkG
+A1UEAwwCY2EwIBcNMjYxMTIxMDc1MTA3WhgPMjEyNjEwMjgwNzUxMDdaMBcxFTAT
+BgNVBAMMDG9mLXZlcnNpb24tMTBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABLpp
+89AMFAQ9wAXg837f6a99lzS3KucA1sJS9C50bLlcm60+zKXMQOEeT+zbRstpOa3b
+fwddcjHviPEEsVtyf0YwCgYIKoZIzj0EAwIDSQAwRgIhAOPI3KRbDbKH6mwEZVeq
+6xgEbBEqeXJX7mL2cfaSesGkAiEA8uAwMv4Qzc0W/pGLkvKEvztEbQtjDPN4IdCt
+FcsuwEQ=
+-----END CERTIFICATE-----
+-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgP/9hSmeasRADmxMB
+/QJspxgLxM3mOpdMQLSvMkf98j2hRANCAAS6afPQDBQEPcAF4PN+3+mvfZc0tyrn
+ANbCUvQudGy5XJutPsylzEDhHk/s20bLaTmt238HXXIx74jxBLFbcn9G
+-----END PRIVATE KEY-----
+";
+
 fn settings(tls: Tls) -> ClientSettings {
     ClientSettings {
         tls: true,
@@ -179,6 +197,26 @@ async fn an_identity_of_no_use_is_named_and_read_again() {
     assert!(client.ready().await.is_err());
     pem.lock().unwrap().push_str(&whole);
     assert!(client.ready().await.is_ok());
+}
+
+/// As `openssl x509 -req` makes them where nobody asks for more.
+#[tokio::test]
+async fn a_certificate_of_version_1_is_shown_too() {
+    let authority = Authority::new("A");
+    let server = authority.sign("server");
+    for version in [&TLS12, &TLS13] {
+        let site = TlsSite::start_with(&server, Wants::AnyCertificate, &[version], &[]).await;
+        let (client, _file) = client(&authority, Some(VERSION_1.to_owned()));
+        let answer = client.get(&site.url()).await.unwrap().get(&site.origin).send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+        assert!(site.seen().iter().all(|seen| seen.is_from("of-version-1")));
+    }
+    let (certificate, other) =
+        (VERSION_1.split_inclusive("-----END CERTIFICATE-----\n").next(), authority.sign("bob"));
+    let other = &other[other.find("-----BEGIN PRIVATE KEY").unwrap()..];
+    let (client, _file) = client(&authority, certificate.map(|it| it.to_owned() + other));
+    let error = client.ready().await.unwrap_err().to_string();
+    assert!(error.contains("not the one of this certificate"), "{error}");
 }
 
 #[test]

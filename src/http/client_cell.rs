@@ -6,20 +6,25 @@ use super::{ClientError, ClientSettings, Tls, TlsRefusal};
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder, Method};
 use rustls::ClientConfig;
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::sync::{OnceCell, oneshot};
+use std::time::{Duration, Instant};
+use tokio::sync::{Mutex, OnceCell, oneshot};
 use url::Url;
 
 /// How long a server may take to say again why it closed a connection.
 const ASKING_WHY: Duration = Duration::from_secs(3);
+/// How long what it said then explains further failures.
+const TOLD_WHY: Duration = Duration::from_secs(60);
 
 /// A client that is built when it is first needed, for https on a thread of its own:
 /// reading a system's CA files takes milliseconds that the first message need not wait for.
 pub struct ClientCell {
     settings: ClientSettings,
     cell: OnceCell<Built>,
+    /// What servers said that were asked why, and when, by origin.
+    told: Mutex<BTreeMap<String, (Instant, Option<TlsRefusal>)>>,
 }
 
 struct Built {
@@ -27,13 +32,13 @@ struct Built {
     /// None without TLS.
     tls: Option<(Box<ClientConfig>, Arc<ClientCertificate>)>,
     /// Where there is a certificate to keep from them.
-    proxies: Option<Proxies>,
+    proxies: Option<Box<Proxies>>,
 }
 
 impl ClientCell {
     /// Nothing is read or built yet.
     pub fn new(settings: ClientSettings) -> Self {
-        Self { settings, cell: OnceCell::new() }
+        Self { settings, cell: OnceCell::new(), told: Mutex::default() }
     }
 
     /// Starts building where that takes time, and returns at once.
@@ -91,7 +96,20 @@ impl ClientCell {
     /// After [`Self::suspicion`]: a server's alert is lost if it resets the connection at once,
     /// and HTTP/2 loses it anyway. A harmless request over HTTP/1.1, with nothing in it, gets
     /// the same alert where that was the reason; then the request that failed was not read.
+    /// Each server is asked once, and believed for a minute.
     pub async fn ask_why(&self, url: &Url) -> Option<TlsRefusal> {
+        // Held while one is asked: those who fail at the same time share what it says.
+        let mut told = self.told.lock().await;
+        let origin = url.origin().ascii_serialization();
+        if let Some((at, refusal)) = told.get(&origin) {
+            return refusal.clone().filter(|_| at.elapsed() < TOLD_WHY);
+        }
+        let refusal = self.ask(url).await;
+        told.insert(origin, (Instant::now(), refusal.clone()));
+        refusal
+    }
+
+    async fn ask(&self, url: &Url) -> Option<TlsRefusal> {
         let (config, certificate) = self.cell.get()?.tls.as_ref()?;
         let mut config = ClientConfig::clone(config);
         config.alpn_protocols = vec!["http/1.1".into()];
@@ -132,7 +150,7 @@ fn build(settings: &ClientSettings, tls: Option<&Tls>) -> Result<Built, ClientEr
     let client = base(settings).tls_backend_preconfigured(config.clone());
     let client = client.build().map_err(tls_error)?;
     let shows = certificate.exists() && !settings.loopback;
-    let proxies = shows.then(Proxies::of_system);
+    let proxies = shows.then(|| Box::new(Proxies::of_system()));
     Ok(Built { client, tls: Some((Box::new(config), certificate)), proxies })
 }
 

@@ -13,7 +13,7 @@ pub enum SendFailure {
     #[error("it {0}")]
     Tls(TlsRefusal),
     /// It may have arrived: the connection ended before a response. `suspicion` is what may
-    /// be behind it at a server that has never answered.
+    /// be behind it.
     #[error("{why}{}", .suspicion.as_ref().map(|one| format!("; perhaps it {one}")).unwrap_or_default())]
     Broken { why: String, suspicion: Option<TlsRefusal> },
     /// The response did not begin in time.

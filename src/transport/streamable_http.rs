@@ -137,20 +137,25 @@ impl StreamableHttp {
         }
     }
 
-    /// What is only suspected may be known for certain when asked for.
+    /// What is only suspected of a server that has never answered may be known for certain
+    /// when asked for.
     async fn explained(&self, failure: SendFailure, url: &Url) -> SendFailure {
-        if !matches!(failure, SendFailure::Broken { suspicion: Some(_), .. }) {
+        let suspected = matches!(failure, SendFailure::Broken { suspicion: Some(_), .. });
+        if !suspected || self.answered.load(Ordering::Relaxed) {
             return failure;
         }
         self.client.ask_why(url).await.map_or(failure, SendFailure::Tls)
     }
 
     fn failure(&self, error: &reqwest::Error, start: Instant) -> SendFailure {
-        if let Some(refusal) = self.client.refusal(error) {
-            return SendFailure::Tls(refusal);
-        }
         let answered = self.answered.load(Ordering::Relaxed);
-        let suspicion = if answered { None } else { self.client.suspicion(error) };
+        let suspicion = match self.client.refusal(error) {
+            // The connection may be an old one, which such a request came through.
+            Some(refusal) if answered && !error.is_connect() => Some(refusal),
+            Some(refusal) => return SendFailure::Tls(refusal),
+            None if answered => None,
+            None => self.client.suspicion(error),
+        };
         if error.is_connect() || error.is_builder() {
             suspicion.map_or_else(|| SendFailure::Unreachable(cause(error)), SendFailure::Tls)
         } else if error.is_timeout() {
@@ -216,3 +221,6 @@ fn content_of(value: &[u8]) -> Content {
         Content::Other
     }
 }
+
+#[cfg(test)]
+mod tests;

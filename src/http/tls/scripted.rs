@@ -10,9 +10,10 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{
-    DigitallySignedStruct, DistinguishedName, RootCertStore, ServerConfig, SignatureScheme,
-    SupportedProtocolVersion,
+    CertificateError, DigitallySignedStruct, DistinguishedName, RootCertStore, ServerConfig,
+    SignatureScheme, SupportedProtocolVersion,
 };
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -46,6 +47,8 @@ pub(crate) enum Wants<'a> {
     CertificatePerhaps(&'a Authority),
     /// A certificate of whomever, and of whatever version.
     AnyCertificate,
+    /// The same, but all after the first have expired.
+    CertificateOnce,
     /// It asks, and then closes the connection without a word, as Node does.
     ToCloseAfterAsking(&'a Authority),
 }
@@ -54,6 +57,7 @@ pub(crate) enum Wants<'a> {
 pub(crate) struct TlsSite {
     pub(crate) origin: String,
     seen: Arc<Mutex<Vec<Seen>>>,
+    connections: Arc<AtomicUsize>,
 }
 
 impl TlsSite {
@@ -75,18 +79,27 @@ impl TlsSite {
         let resets = matches!(wants, Wants::CertificateOrReset(_));
         let mut config = server(identity, wants, versions);
         config.alpn_protocols = protocols.iter().map(|one| one.as_bytes().to_vec()).collect();
+        // Whoever comes again is looked at again.
+        config.send_tls13_tickets = 0;
         let acceptor = TlsAcceptor::from(Arc::new(config));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let origin = format!("https://{}", listener.local_addr().unwrap());
         let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
-        let log = seen.clone();
+        let connections: Arc<AtomicUsize> = Arc::default();
+        let (log, count) = (seen.clone(), connections.clone());
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
+                count.fetch_add(1, Ordering::SeqCst);
                 let (acceptor, log) = (acceptor.clone(), log.clone());
                 tokio::spawn(async move { serve(stream, acceptor, &log, (closes, resets)).await });
             }
         });
-        Self { origin, seen }
+        Self { origin, seen, connections }
+    }
+
+    /// How many connections there were.
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
     }
 
     pub(crate) fn seen(&self) -> Vec<Seen> {
@@ -109,7 +122,8 @@ fn server(
     };
     let builder = match wants {
         Wants::Nothing => builder.with_no_client_auth(),
-        Wants::AnyCertificate => builder.with_client_cert_verifier(Arc::new(Anyone)),
+        Wants::AnyCertificate => builder.with_client_cert_verifier(Anyone::times(usize::MAX)),
+        Wants::CertificateOnce => builder.with_client_cert_verifier(Anyone::times(1)),
         Wants::Certificate(by) | Wants::CertificateOrReset(by) => {
             builder.with_client_cert_verifier(verifier(by).build().unwrap())
         }
@@ -123,9 +137,15 @@ fn server(
     builder.with_single_cert(certificates, key).unwrap()
 }
 
-/// Believes every client.
+/// Believes every client, so many times.
 #[derive(Debug)]
-struct Anyone;
+struct Anyone(AtomicUsize);
+
+impl Anyone {
+    fn times(times: usize) -> Arc<Self> {
+        Arc::new(Self(AtomicUsize::new(times)))
+    }
+}
 
 impl ClientCertVerifier for Anyone {
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
@@ -138,7 +158,10 @@ impl ClientCertVerifier for Anyone {
         _: &[CertificateDer<'_>],
         _: UnixTime,
     ) -> Result<ClientCertVerified, rustls::Error> {
-        Ok(ClientCertVerified::assertion())
+        match self.0.fetch_sub(1, Ordering::SeqCst) {
+            0 => Err(CertificateError::Expired.into()),
+            _ => Ok(ClientCertVerified::assertion()),
+        }
     }
 
     fn verify_tls12_signature(

@@ -108,6 +108,22 @@ async fn a_server_that_resets_the_connection_is_asked_why() {
 }
 
 #[tokio::test]
+async fn a_server_is_asked_why_once() {
+    let authority = Authority::new("A");
+    let wants = Wants::CertificateOrReset(&authority);
+    let site = TlsSite::start(&authority.sign("server"), wants).await;
+    let (client, _file) = client(&authority, None);
+    failure(&client, &site).await;
+    let before = site.connections();
+    let url = site.url();
+    let asked = tokio::join!(client.ask_why(&url), client.ask_why(&url));
+    let required = Some(TlsRefusal::CertificateRequired);
+    assert_eq!(asked, (required.clone(), required.clone()));
+    assert_eq!(client.ask_why(&url.join("/another").unwrap()).await, required);
+    assert_eq!(site.connections(), before + 1);
+}
+
+#[tokio::test]
 async fn a_refused_certificate_is_named_with_the_reason() {
     let (authority, stranger) = (Authority::new("A"), Authority::new("B"));
     let server = authority.sign("server");

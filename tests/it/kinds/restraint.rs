@@ -10,6 +10,7 @@ use crate::support::login_endpoint::{LoginEndpoint, PASSWORD, USERNAME, json_ans
 use crate::support::mcp_server::Server;
 use crate::support::token_endpoint::{Given, TokenEndpoint};
 use serde_json::json;
+use std::collections::HashMap;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -40,19 +41,40 @@ fn taught(endpoint: &LoginEndpoint, remote: &Server) -> Arc<Home> {
     home
 }
 
-/// Ten calls that a role forbids, among as many that it allows.
+/// A remote that forbids `admin` once another call with the same token was allowed meanwhile.
+fn forbidding(who: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Server {
+    let allowed: Mutex<HashMap<String, usize>> = Mutex::default();
+    Gate::default().start(move |request: &Request| {
+        let sent = request.header("authorization").unwrap_or_default();
+        let count = || allowed.lock().unwrap().get(sent).copied().unwrap_or_default();
+        let (tool, began, before) = (request.json_or_null(), Instant::now(), count());
+        match tool["params"]["name"].as_str() {
+            Some("admin") => {
+                while count() == before && began.elapsed() < Duration::from_millis(300) {
+                    std::thread::sleep(Duration::from_millis(2));
+                }
+                // Until the client has that answer, too.
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            _ => *allowed.lock().unwrap().entry(sent.to_owned()).or_default() += 1,
+        }
+        Verdict::or(sent.strip_prefix("Bearer ").and_then(&who), 401)
+    })
+}
+
+/// Ten calls that a role forbids, two at a time, among many that it allows.
 #[track_caller]
 fn forbidden_among_allowed(bridge: &mut Bridge) {
-    for round in 0..5 {
-        let id = |n: usize| (round * 4 + n).to_string();
-        for (n, name) in ["admin", "whoami", "admin", "whoami"].into_iter().enumerate() {
-            bridge.tool(&id(n), name);
+    for ids in [["0", "1"], ["2", "3"], ["4", "5"], ["6", "7"], ["8", "9"]] {
+        for id in ids {
+            bridge.tool(id, "admin");
         }
-        for n in 0..4 {
-            match n % 2 {
-                0 => drop(bridge.own_error(&id(n), &[-31001, -31004])),
-                _ => drop(bridge.result(&id(n))),
-            }
+        let began = Instant::now();
+        while began.elapsed() < Duration::from_millis(250) {
+            bridge.whoami();
+        }
+        for id in ids {
+            bridge.own_error(id, &[-31001, -31004]);
         }
     }
 }
@@ -61,7 +83,7 @@ fn forbidden_among_allowed(bridge: &mut Bridge) {
 fn calls_that_a_role_forbids_among_allowed_ones_lead_to_one_more_login() {
     let endpoint = LoginEndpoint::start();
     let tokens = endpoint.tokens.clone();
-    let remote = bearers(401, move |token| tokens.who(token));
+    let remote = forbidding(move |token| tokens.who(token));
     let home = taught(&endpoint, &remote);
     let mut bridge = ready(&home, &remote.url(), &[]);
     forbidden_among_allowed(&mut bridge);
@@ -72,7 +94,7 @@ fn calls_that_a_role_forbids_among_allowed_ones_lead_to_one_more_login() {
 fn calls_that_a_role_forbids_among_allowed_ones_lead_to_one_more_run() {
     let home = Arc::new(Home::new("plaintext"));
     let tool = tool(&home, r#"printf '{"token":"token-%s","expires_in":3600}' $$"#);
-    let remote = bearers(401, |token| token.starts_with("token-").then(|| "svc".to_owned()));
+    let remote = forbidding(|token| token.starts_with("token-").then(|| "svc".to_owned()));
     let flags = ["--with", "command", "--command", &tool, "--no-verify"];
     login(&home, &remote.url(), &flags, "").expect(0);
     let mut bridge = ready(&home, &remote.url(), &[]);

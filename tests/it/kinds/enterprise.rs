@@ -12,6 +12,7 @@ use crate::support::mcp_server::Server;
 use crate::support::token_endpoint::{Given, TokenEndpoint};
 use crate::support::web;
 use serde_json::{Value, json};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
 const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
@@ -321,4 +322,31 @@ fn a_bridge_signs_in_at_the_provider_by_its_flags_alone() {
     let error = first_error(&mut bridge, &[-31001]);
     assert!(hint(&error).starts_with("keyferry login"), "{error}");
     assert_eq!(scene.browser.tabs().len(), 1);
+}
+
+/// The sign-in is bound to the provider, and what comes of it to the server of the resource.
+#[test]
+fn what_a_sign_in_at_the_provider_gives_is_for_the_first_server_of_the_resource_alone() {
+    let mut scene = SigningIn::new();
+    let other = TokenEndpoint::start(|_| Given::Token("thief".to_owned()));
+    let (remote, turned) = super::bound::turning(&scene.auth, &other);
+    scene.remote = remote;
+    let url = scene.remote.url();
+    for verify in [&[][..], &["--no-verify"]] {
+        turned.store(false, Ordering::SeqCst);
+        login(&scene.home, &url, &[&texts(&scene.flags()), verify].concat(), "").expect(0);
+        let mut bridge = ready(&scene.home, &url, &[]);
+        assert_eq!(bridge.whoami(), "ada");
+        turned.store(true, Ordering::SeqCst);
+        for flags in [&[][..], &["--auth-timeout", "3"]] {
+            let mut later = Launch::new(scene.home.clone(), &url).args(flags).start();
+            first_error(&mut later, &[-31001, -31004]);
+        }
+        bridge.tool("1", "whoami");
+        bridge.own_error("1", &[-31001, -31004]);
+        assert!(other.asked().is_empty(), "{:?}", other.asked());
+        for asked in scene.idp.asked("/token") {
+            assert_ne!(asked.param("audience"), Some(other.issuer()), "{asked:?}");
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! Every kind of credential: taught by `login`, or by the flags of `run` alone.
 
 mod along;
+mod bound;
 mod by_hand;
 mod client_credentials;
 mod cloudflare_access;
@@ -14,6 +15,9 @@ mod lacking;
 mod listed;
 mod mutual_tls;
 mod password;
+mod pipes;
+mod restraint;
+mod reviewed;
 #[cfg(target_os = "linux")]
 mod silence;
 mod usage;

@@ -18,10 +18,13 @@ use crate::vault::{KeySource, PassphraseFrom, Settings as VaultSettings};
 use directories::{BaseDirs, ProjectDirs};
 use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::channel;
 use std::time::Duration;
 
 /// Longest file that a flag may name, in bytes.
 const LONGEST_FILE: u64 = 4 * 1024 * 1024;
+/// How long one may take: a pipe may have nobody who writes to it.
+const FILE: Duration = Duration::from_secs(5);
 
 /// A variable of the environment; an empty one counts as unset.
 #[expect(clippy::disallowed_methods, reason = "the one reader of the environment")]
@@ -234,12 +237,21 @@ fn named_secret(
 }
 
 fn read(path: &Path, what: &str) -> Result<String, Failure> {
-    let mut text = String::new();
-    let file = std::fs::File::open(path);
-    let read = file.and_then(|file| file.take(LONGEST_FILE).read_to_string(&mut text));
-    read.map(|_| text).map_err(|error| {
-        Failure::new(Exit::Usage, format!("cannot read {what} {}: {error}", path.display()))
-    })
+    let (sender, receiver) = channel();
+    let file = path.to_owned();
+    std::thread::spawn(move || {
+        let mut text = String::new();
+        let read = std::fs::File::open(file)
+            .and_then(|file| file.take(LONGEST_FILE).read_to_string(&mut text));
+        sender.send(read.map(|_| text))
+    });
+    let failed = |why: String| {
+        Failure::new(Exit::Usage, format!("cannot read {what} {}: {why}", path.display()))
+    };
+    match receiver.recv_timeout(FILE) {
+        Ok(read) => read.map_err(|error| failed(error.to_string())),
+        Err(_) => Err(failed("nothing came out of it".to_owned())),
+    }
 }
 
 /// Zero means no limit, as in mcp-remote.

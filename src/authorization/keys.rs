@@ -11,6 +11,10 @@ use crate::credential::api_key::{KeyError, Placement};
 use crate::secret::Secret;
 use reqwest::header::{AUTHORIZATION, HeaderMap};
 use serde_json::Value;
+use std::time::Duration;
+
+/// How long a look at a private key may take.
+const LOOK: Duration = Duration::from_secs(1);
 
 impl Authorization {
     pub(super) fn put_key(
@@ -54,13 +58,13 @@ impl Authorization {
     /// How to come by a credential without a person, and whether that is the vault's.
     pub(super) async fn recipe(&self) -> Result<Option<(Recipe, bool)>, AuthorizationError> {
         if self.plan.kind.is_none()
-            && self.plan.key.is_some()
+            && (self.plan.key.is_some() || self.plan.placement.is_some())
             && let Some(kind) = self.stored_kind().filter(|kind| kind.is_made())
         {
             // As a key, the secret of another kind would go to the remote itself.
             return Err(AuthorizationError::SignInNeeded {
                 message: format!(
-                    "the secret given by flags may be a key, or the one of the {kind} credential stored for {}",
+                    "the flags may mean a key, or the {kind} credential that is stored for {}",
                     self.remote
                 ),
                 hint: format!("say which: --with api-key or --with {kind}"),
@@ -119,9 +123,14 @@ impl Authorization {
     /// The vault may know the passphrase of a key that the flags name.
     async fn with_passphrase(&self, recipe: &Recipe) -> Result<Recipe, AuthorizationError> {
         let mut recipe = recipe.clone();
-        let Some(file) = recipe.key_file().filter(|file| file.lacks_passphrase()) else {
+        let Some(file) = recipe.key_file() else { return Ok(recipe) };
+        // Off the loop: it may be a pipe that nobody writes to.
+        let looked_at = file.clone();
+        let looking = tokio::task::spawn_blocking(move || looked_at.lacks_passphrase());
+        let lacks = tokio::time::timeout(LOOK, looking).await;
+        if !lacks.is_ok_and(|lacks| lacks.unwrap_or(false)) {
             return Ok(recipe);
-        };
+        }
         if let Some(Taught { recipe: Some(mut known), .. }) = self.taught().await?
             && let Some(known) = known.key_file().filter(|known| known.path == file.path)
         {

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 /// How long a 403 then means something else, where the token has no known end; in seconds.
 const SOMETHING_ELSE: u64 = 60;
-/// The least that a token without a known end lasts, in seconds.
-const SHORTEST_LIFE: u64 = 5;
+/// The least that a token without a known end lasts.
+const SHORTEST_LIFE: Duration = Duration::from_millis(1500);
 
 impl Authorization {
     /// The remote refused `sent`: another credential, if there is one by now.
@@ -109,9 +109,10 @@ impl Authorization {
         }
         // Calls that a role forbids look the same: among others that succeed they must not have
         // a new token made each time.
-        let pause = if sent.expiry.is_some() { SOMETHING_ELSE } else { SHORTEST_LIFE };
+        let known_end = sent.expiry.is_some();
+        let pause = if known_end { Duration::from_secs(SOMETHING_ELSE) } else { SHORTEST_LIFE };
         let mut last = self.last_doubt.lock().unwrap_or_else(PoisonError::into_inner);
-        if last.is_some_and(|at| at.elapsed() < Duration::from_secs(pause)) {
+        if last.is_some_and(|at| at.elapsed() < pause) {
             return false;
         }
         *last = Some(Instant::now());

@@ -142,7 +142,7 @@ impl Machine {
         }
         self.learn(recipe);
         let made = if taught && recipe.is_shared() {
-            self.in_time(recipe, self.make_shared(recipe, will_do)).await
+            self.in_time(recipe, self.make_shared(recipe, refused, will_do)).await
         } else if recipe.is_shared() {
             let brewed = self.in_time(recipe, self.brew(recipe)).await;
             brewed.map(|brewed| self.made(brewed))

@@ -2,7 +2,7 @@
 
 use super::making::Brewed;
 use super::{Machine, Made};
-use crate::authorization::AuthorizationError;
+use crate::authorization::{AuthorizationError, Credential};
 use crate::authorization::recipe::Recipe;
 use crate::credential::Minted;
 use crate::oauth::dpop::ProofKey;
@@ -47,6 +47,7 @@ impl Machine {
     pub(super) async fn make_shared(
         &self,
         recipe: &Recipe,
+        refused: Option<&Credential>,
         will_do: impl Fn(&Made) -> bool,
     ) -> Result<Made, AuthorizationError> {
         let fingerprint = fingerprint(recipe);
@@ -59,7 +60,15 @@ impl Machine {
         if let Some(made) = known(self.find(&fingerprint).await) {
             return Ok(made);
         }
-        let made = self.made(self.brew(recipe).await?);
+        let made = match self.brew(recipe).await {
+            Ok(brewed) => self.made(brewed),
+            Err(error) => {
+                // What the remote has not refused is used to its end.
+                let spare = self.find(&fingerprint).await.map(|found| self.made(found));
+                let valid = |made: &Made| made.expiry.is_some_and(|end| end.is_valid(self.now()));
+                return spare.filter(|made| refused.is_none() && valid(made)).ok_or(error);
+            }
+        };
         // Logged out, or taught another kind, in the meantime: nothing is left behind.
         let kind =
             self.tokens.vault.header(&self.tokens.remote.record())?.map(|header| header.kind);

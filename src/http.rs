@@ -2,11 +2,14 @@
 
 mod addresses;
 mod client_cell;
+mod headers;
+mod proxy;
 mod readable;
 mod tls;
 
 pub use addresses::{AddressPolicy, ForbiddenAddress, Reach, is_forbidden_address, reach_of};
 pub use client_cell::ClientCell;
+pub use headers::RequestHeaders;
 pub use readable::{cause, readable, speaks_of_client_certificate};
 #[cfg(test)]
 pub(crate) use tls::scripted;
@@ -42,6 +45,9 @@ pub enum ClientError {
     /// `what` is the client certificate or its key.
     #[error("cannot use {what}: {why}")]
     Identity { what: String, why: String },
+    /// It would be shown the client certificate, which is not for it; host and port.
+    #[error("the proxy {0} speaks TLS, and would be shown the client certificate")]
+    TlsProxy(String),
     #[error("cannot set up TLS: {0}")]
     Tls(String),
 }

@@ -3,6 +3,8 @@
 use super::Need;
 use super::proof::Proof;
 use super::tokens::Expiry;
+use crate::http::RequestHeaders;
+use crate::oauth::Challenge;
 use crate::secret::Secret;
 use crate::vault::VaultError;
 use reqwest::Method;
@@ -35,12 +37,12 @@ pub struct Credential {
 
 impl Credential {
     /// The headers for one request to the remote.
-    pub fn for_request(&self, method: &Method) -> HeaderMap {
-        let mut headers = self.headers.clone();
-        if let Some(proof) = &self.proof {
-            proof.put(&mut headers, method, self.key.as_ref());
+    pub fn for_request(&self, method: &Method) -> RequestHeaders {
+        let headers = self.headers.clone();
+        match &self.proof {
+            None => headers.into(),
+            Some(proof) => proof.with_each(headers, method, self.key.as_ref()),
         }
-        headers
     }
 
     /// What the remote's answer, of this HTTP status, tells for the requests to come.
@@ -51,6 +53,13 @@ impl Credential {
         if let Some(proof) = &self.proof {
             proof.learn(headers);
         }
+    }
+
+    /// The proof was refused (RFC 9449 section 7.1), and perhaps for the time on it: the
+    /// remote's clock was not known, and is now.
+    pub(super) fn proof_was_untimely(&self, challenge: &Challenge, refusal: Refusal<'_>) -> bool {
+        challenge.error.as_deref() == Some("invalid_dpop_proof")
+            && self.proof.as_ref().is_some_and(|proof| proof.learn_clock(refusal.headers))
     }
 
     /// It replaced a refused one a moment ago, and was never any better.

@@ -1,5 +1,6 @@
 //! Proof of possession for requests to the remote (RFC 9449 section 7).
 
+use crate::http::RequestHeaders;
 use crate::oauth::dpop::{DPOP, ProofKey};
 use crate::secret::Secret;
 use reqwest::Method;
@@ -24,24 +25,48 @@ impl Proof {
         &self.key
     }
 
-    /// A proof is good for one request.
-    pub(super) fn put(
+    /// `headers` with a proof, which is good for one request, for each URL on the way.
+    pub(super) fn with_each(
+        &self,
+        mut headers: HeaderMap,
+        method: &Method,
+        token: Option<&Secret<String>>,
+    ) -> RequestHeaders {
+        self.put(&mut headers, method, &self.remote, token);
+        let (proof, method, token) = (self.clone(), method.clone(), token.cloned());
+        RequestHeaders::with_anew(headers, move |headers, url, answer| {
+            proof.key.learn(url, answer);
+            proof.put(headers, &method, url, token.as_ref());
+        })
+    }
+
+    fn put(
         &self,
         headers: &mut HeaderMap,
         method: &Method,
+        url: &Url,
         token: Option<&Secret<String>>,
     ) {
-        match self.key.proof(method, &self.remote, token, (self.now)()) {
+        match self.key.proof(method, url, token, (self.now)()) {
             Ok(proof) => {
                 headers.insert(DPOP, proof);
             }
             // Without it the remote refuses, and says so.
-            Err(error) => tracing::warn!("no proof of possession can be made: {error}"),
+            Err(error) => {
+                headers.remove(DPOP);
+                tracing::warn!("no proof of possession can be made: {error}");
+            }
         }
     }
 
     /// The nonce for the next proof (RFC 9449 section 8.2).
     pub(super) fn learn(&self, headers: &HeaderMap) {
         self.key.learn(&self.remote, headers);
+    }
+
+    /// The time for the next proof, from the answer to one that was refused. Whether it is
+    /// another than was thought.
+    pub(super) fn learn_clock(&self, headers: &HeaderMap) -> bool {
+        self.key.learn_clock(&self.remote, headers, (self.now)())
     }
 }

@@ -33,6 +33,10 @@ impl Authorization {
             sent.learn(refusal.status, refusal.headers);
             return Ok(Arc::new(sent.clone()));
         }
+        if challenge.as_ref().is_some_and(|challenge| sent.proof_was_untimely(challenge, refusal)) {
+            // So is it here: the remote tells the time by another clock.
+            return Ok(Arc::new(sent.clone()));
+        }
         match sent.origin {
             Origin::Token => {
                 return self.after_refused_token(sent, refusal.status, challenge).await;
@@ -175,7 +179,10 @@ impl Authorization {
         }
         self.machine.learn_clock(refusal.headers);
         self.tokens.web.forget();
-        let fresh = self.load(Some(sent)).await?;
+        let fresh = self.load(Some(sent)).await.inspect_err(|_| {
+            // The doubt remains.
+            *self.last_doubt.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        })?;
         if fresh.headers == sent.headers {
             return Err(self.refused(sent.origin));
         }

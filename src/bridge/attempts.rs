@@ -9,8 +9,7 @@ use super::session::Snapshot;
 use super::stand_in::Next;
 use super::tries::Tries;
 use crate::authorization::Credential;
-use crate::transport::{Content, EventStream, Lost, Reply};
-use reqwest::header::HeaderMap;
+use crate::transport::{Content, EventStream, Lost, Reply, RequestHeaders};
 use reqwest::{Method, StatusCode};
 use std::sync::Arc;
 
@@ -111,7 +110,7 @@ impl Exchange {
         reply.map_err(|failure| self.bridge.not_sent(&failure).into())
     }
 
-    fn headers(&self, credential: &Credential, session: &Snapshot) -> HeaderMap {
+    fn headers(&self, credential: &Credential, session: &Snapshot) -> RequestHeaders {
         let mut headers = credential.for_request(&Method::POST);
         match &self.calls[..] {
             [call] if call.era == Era::Modern => {

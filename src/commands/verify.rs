@@ -6,7 +6,7 @@ use crate::failure::{Exit, Failure};
 use crate::jsonrpc::object::{Items, find, get, string};
 use crate::jsonrpc::{Kind, Line, Message, same_id};
 use crate::transport::metadata::{METHOD, PROTOCOL_VERSION, SESSION_ID};
-use crate::transport::{Content, Lost, Reply, SendFailure, StreamableHttp};
+use crate::transport::{Content, Lost, Reply, RequestHeaders, SendFailure, StreamableHttp};
 use bytes::Bytes;
 use reqwest::Method;
 use reqwest::header::{HeaderMap, HeaderValue};
@@ -105,7 +105,7 @@ impl<'a> Probe<'a> {
     }
 
     /// `headers` on top of those of the credential.
-    fn with_credential(&self, method: &Method, headers: HeaderMap) -> HeaderMap {
+    fn with_credential(&self, method: &Method, headers: HeaderMap) -> RequestHeaders {
         let own = self.credential.as_ref().map(|credential| credential.for_request(method));
         let mut all = own.unwrap_or_default();
         all.extend(headers.into_iter().filter_map(|(name, value)| Some((name?, value))));

@@ -1,36 +1,44 @@
 //! An HTTP client, built when it is first needed: TLS, proxy, timeouts, redirects, cookies.
 
+use super::proxy::Proxies;
 use super::tls::{self, ClientCertificate};
 use super::{ClientError, ClientSettings, Tls, TlsRefusal};
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder, Method};
 use rustls::ClientConfig;
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::sync::{OnceCell, oneshot};
+use std::time::{Duration, Instant};
+use tokio::sync::{Mutex, OnceCell, oneshot};
 use url::Url;
 
 /// How long a server may take to say again why it closed a connection.
 const ASKING_WHY: Duration = Duration::from_secs(3);
+/// How long what it said then explains further failures.
+const TOLD_WHY: Duration = Duration::from_secs(60);
 
 /// A client that is built when it is first needed, for https on a thread of its own:
 /// reading a system's CA files takes milliseconds that the first message need not wait for.
 pub struct ClientCell {
     settings: ClientSettings,
     cell: OnceCell<Built>,
+    /// What servers said that were asked why, and when, by origin.
+    told: Mutex<BTreeMap<String, (Instant, Option<TlsRefusal>)>>,
 }
 
 struct Built {
     client: Client,
     /// None without TLS.
     tls: Option<(Box<ClientConfig>, Arc<ClientCertificate>)>,
+    /// Where there is a certificate to keep from them.
+    proxies: Option<Box<Proxies>>,
 }
 
 impl ClientCell {
     /// Nothing is read or built yet.
     pub fn new(settings: ClientSettings) -> Self {
-        Self { settings, cell: OnceCell::new() }
+        Self { settings, cell: OnceCell::new(), told: Mutex::default() }
     }
 
     /// Starts building where that takes time, and returns at once.
@@ -38,17 +46,33 @@ impl ClientCell {
         if cell.settings.tls {
             let cell = cell.clone();
             // Its error comes again, to the request that needs the client.
-            tokio::spawn(async move { cell.get().await.is_ok() });
+            tokio::spawn(async move { cell.ready().await.is_ok() });
         }
     }
 
-    /// The client; all callers share one.
+    /// The client for requests to `url`; all callers share one.
     ///
     /// # Errors
-    /// [`ClientError`] if a file is unusable or TLS cannot be set up; asked again, it
-    /// tries again.
-    pub async fn get(&self) -> Result<&Client, ClientError> {
-        self.cell.get_or_try_init(|| self.build()).await.map(|built| &built.client)
+    /// [`ClientError`] if a file is unusable, TLS cannot be set up, or a proxy would see what
+    /// is for `url` alone; asked again, it tries again.
+    pub async fn get(&self, url: &Url) -> Result<&Client, ClientError> {
+        let built = self.built().await?;
+        match built.proxies.as_ref().and_then(|proxies| proxies.with_tls(url)) {
+            Some(proxy) => Err(ClientError::TlsProxy(proxy)),
+            None => Ok(&built.client),
+        }
+    }
+
+    /// Builds the client.
+    ///
+    /// # Errors
+    /// [`ClientError`], as [`Self::get`].
+    pub async fn ready(&self) -> Result<(), ClientError> {
+        self.built().await.map(drop)
+    }
+
+    async fn built(&self) -> Result<&Built, ClientError> {
+        self.cell.get_or_try_init(|| self.build()).await
     }
 
     /// Whether the client, which has been built, shows a certificate to servers that ask.
@@ -72,7 +96,20 @@ impl ClientCell {
     /// After [`Self::suspicion`]: a server's alert is lost if it resets the connection at once,
     /// and HTTP/2 loses it anyway. A harmless request over HTTP/1.1, with nothing in it, gets
     /// the same alert where that was the reason; then the request that failed was not read.
+    /// Each server is asked once, and believed for a minute.
     pub async fn ask_why(&self, url: &Url) -> Option<TlsRefusal> {
+        // Held while one is asked: those who fail at the same time share what it says.
+        let mut told = self.told.lock().await;
+        let origin = url.origin().ascii_serialization();
+        if let Some((at, refusal)) = told.get(&origin) {
+            return refusal.clone().filter(|_| at.elapsed() < TOLD_WHY);
+        }
+        let refusal = self.ask(url).await;
+        told.insert(origin, (Instant::now(), refusal.clone()));
+        refusal
+    }
+
+    async fn ask(&self, url: &Url) -> Option<TlsRefusal> {
         let (config, certificate) = self.cell.get()?.tls.as_ref()?;
         let mut config = ClientConfig::clone(config);
         config.alpn_protocols = vec!["http/1.1".into()];
@@ -107,12 +144,14 @@ fn build(settings: &ClientSettings, tls: Option<&Tls>) -> Result<Built, ClientEr
     let Some(tls) = tls else {
         // Plain http to loopback is on the fast path and needs no roots.
         let client = base(settings).tls_certs_only([]).build().map_err(tls_error)?;
-        return Ok(Built { client, tls: None });
+        return Ok(Built { client, tls: None, proxies: None });
     };
     let (config, certificate) = tls::configuration(tls)?;
     let client = base(settings).tls_backend_preconfigured(config.clone());
     let client = client.build().map_err(tls_error)?;
-    Ok(Built { client, tls: Some((Box::new(config), certificate)) })
+    let shows = certificate.exists() && !settings.loopback;
+    let proxies = shows.then(|| Box::new(Proxies::of_system()));
+    Ok(Built { client, tls: Some((Box::new(config), certificate)), proxies })
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one place a client is built")]
@@ -170,7 +209,8 @@ mod tests {
         });
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://localhost:{}/", listener.local_addr().unwrap().port());
-        let request = client.get().await.unwrap().get(url);
+        let url = Url::parse(&url).unwrap();
+        let request = client.get(&url).await.unwrap().get(url);
         assert!(is_forbidden_address(&request.send().await.unwrap_err()));
     }
 }

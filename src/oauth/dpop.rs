@@ -23,7 +23,7 @@ const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 #[derive(Clone)]
 pub struct ProofKey {
     key: SigningKey,
-    pkcs8: Secret<Vec<u8>>,
+    pkcs8: Arc<Secret<Vec<u8>>>,
     nonces: Nonces,
     clocks: Clocks,
 }
@@ -45,7 +45,7 @@ impl ProofKey {
     /// [`JwsError`], if the system gives no randomness.
     pub fn generate() -> Result<Self, JwsError> {
         let (key, pkcs8) = SigningKey::generate()?;
-        Ok(Self { key, pkcs8, nonces: Nonces::default(), clocks: Clocks::default() })
+        Ok(Self { key, pkcs8: pkcs8.into(), nonces: Nonces::default(), clocks: Clocks::default() })
     }
 
     /// The key that [`Self::pkcs8`] gave.
@@ -54,7 +54,7 @@ impl ProofKey {
     /// [`JwsError`], if it is none.
     pub fn from_pkcs8(pkcs8: Secret<Vec<u8>>) -> Result<Self, JwsError> {
         let key = SigningKey::es256(&pkcs8)?;
-        Ok(Self { key, pkcs8, nonces: Nonces::default(), clocks: Clocks::default() })
+        Ok(Self { key, pkcs8: pkcs8.into(), nonces: Nonces::default(), clocks: Clocks::default() })
     }
 
     /// For a sealed record.

@@ -17,6 +17,8 @@ pub struct TokenSet {
     pub access_token: Secret<String>,
     /// `Bearer` or `DPoP`, spelled so.
     pub token_type: String,
+    /// The server said which; where it did not, `Bearer` stands there.
+    pub type_was_told: bool,
     /// None: the one in hand stays good.
     pub refresh_token: Option<Secret<String>>,
     pub id_token: Option<Secret<String>>,
@@ -225,6 +227,7 @@ fn token_set(members: &Members<'_>, kind: Option<String>) -> Result<TokenSet, To
     Ok(TokenSet {
         access_token,
         token_type: token_type.to_owned(),
+        type_was_told: kind.is_some(),
         refresh_token,
         id_token: members.secret("id_token"),
         scope: members.words("scope"),

@@ -293,7 +293,7 @@ impl Web {
             self.add_along(request.headers_mut()).await;
         }
         let url = request.url().clone();
-        let error = match client.get().await?.execute(request).await {
+        let error = match client.get(&url).await?.execute(request).await {
             Err(error) => error,
             Ok(response) => {
                 let address = response.remote_addr().filter(|_| of_remote);

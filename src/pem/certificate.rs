@@ -4,7 +4,7 @@ use super::block::{blocks, text};
 use super::read::{CONTEXT_0, Fields};
 use super::{PemError, mistaken, name};
 use der::asn1::{GeneralizedTime, UtcTime};
-use der::{Tag, Tagged};
+use der::{Encode, Tag, Tagged};
 
 const DAMAGED: PemError = PemError::Damaged("certificate");
 
@@ -37,12 +37,20 @@ pub fn certificate(file: &[u8]) -> Result<Certificate, PemError> {
     }
 }
 
-/// `Certificate` with its `TBSCertificate`, as far as the subject.
-pub(super) fn from_der(der: &[u8]) -> Result<Certificate, PemError> {
-    read(der).map_err(|_| DAMAGED)
+/// The `SubjectPublicKeyInfo` of a certificate of any version, both in DER.
+///
+/// # Errors
+/// [`PemError::Damaged`].
+pub fn public_key(der: &[u8]) -> Result<Vec<u8>, PemError> {
+    read(der).map(|(_, key)| key).map_err(|_| DAMAGED)
 }
 
-fn read(der: &[u8]) -> der::Result<Certificate> {
+pub(super) fn from_der(der: &[u8]) -> Result<Certificate, PemError> {
+    read(der).map(|(certificate, _)| certificate).map_err(|_| DAMAGED)
+}
+
+/// `Certificate` with its `TBSCertificate`, as far as the public key.
+fn read(der: &[u8]) -> der::Result<(Certificate, Vec<u8>)> {
     let mut signed = Fields::of_sequence(der)?.sequence()?;
     // Version 1 does not say so.
     signed.tagged(CONTEXT_0)?;
@@ -56,5 +64,7 @@ fn read(der: &[u8]) -> der::Result<Certificate> {
         Tag::UtcTime => not_after.decode_as::<UtcTime>()?.to_unix_duration(),
         _ => not_after.decode_as::<GeneralizedTime>()?.to_unix_duration(),
     };
-    Ok(Certificate { subject: name::read(&mut signed)?, not_after: not_after.as_secs() })
+    let subject = name::read(&mut signed)?;
+    let key = signed.any()?.to_der()?;
+    Ok((Certificate { subject, not_after: not_after.as_secs() }, key))
 }

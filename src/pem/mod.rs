@@ -18,7 +18,7 @@ pub(crate) mod test_keys;
 mod tests;
 mod write;
 
-pub use certificate::{Certificate, certificate};
+pub use certificate::{Certificate, certificate, public_key};
 pub use chain::certificates;
 pub use private_key::{KeyKind, PrivateKey, needs_passphrase, private_key};
 

@@ -7,6 +7,7 @@ mod send_failure;
 pub mod sse;
 mod streamable_http;
 
+pub use crate::http::RequestHeaders;
 pub use body::{Body, EventStream, Lost};
 pub use send_failure::SendFailure;
 pub use streamable_http::{Content, Reply, StreamableHttp};

@@ -13,7 +13,7 @@ pub enum SendFailure {
     #[error("it {0}")]
     Tls(TlsRefusal),
     /// It may have arrived: the connection ended before a response. `suspicion` is what may
-    /// be behind it at a server that has never answered.
+    /// be behind it.
     #[error("{why}{}", .suspicion.as_ref().map(|one| format!("; perhaps it {one}")).unwrap_or_default())]
     Broken { why: String, suspicion: Option<TlsRefusal> },
     /// The response did not begin in time.
@@ -35,6 +35,9 @@ impl SendFailure {
             }
             Self::Client(ClientError::Identity { .. }) => {
                 "check the files of --client-cert and --client-key"
+            }
+            Self::Client(ClientError::TlsProxy(_)) => {
+                "name the proxy with http:// in HTTPS_PROXY, or the remote's host in NO_PROXY"
             }
             Self::Tls(refusal) => refusal.advice(),
             _ => "check the URL, the network and the proxy settings, then try again",

@@ -2,7 +2,7 @@
 //! (MCP 2025-03-26 to 2026-07-28, "Streamable HTTP").
 
 use super::{Body, SendFailure};
-use crate::http::{ClientCell, cause, speaks_of_client_certificate};
+use crate::http::{ClientCell, RequestHeaders, cause, speaks_of_client_certificate};
 use bytes::Bytes;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
 use reqwest::{Method, Request, Response, StatusCode};
@@ -59,11 +59,16 @@ impl StreamableHttp {
         Self { client, url, limit, headers_timeout, answered }
     }
 
-    /// POSTs one message. 307 and 308 on the same origin are followed, nothing else.
+    /// POSTs one message. 307 and 308 on the same origin are followed, nothing else, with
+    /// what `headers` make of themselves for the next URL.
     ///
     /// # Errors
     /// [`SendFailure`]; whether the message may be sent again follows from its variant.
-    pub async fn post(&self, message: Bytes, mut headers: HeaderMap) -> Result<Reply, SendFailure> {
+    pub async fn post(
+        &self,
+        message: Bytes,
+        mut headers: RequestHeaders,
+    ) -> Result<Reply, SendFailure> {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
         self.send(Method::POST, headers, Some(message)).await
@@ -73,7 +78,7 @@ impl StreamableHttp {
     ///
     /// # Errors
     /// [`SendFailure`].
-    pub async fn get(&self, mut headers: HeaderMap) -> Result<Reply, SendFailure> {
+    pub async fn get(&self, mut headers: RequestHeaders) -> Result<Reply, SendFailure> {
         headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
         self.send(Method::GET, headers, None).await
     }
@@ -82,21 +87,21 @@ impl StreamableHttp {
     ///
     /// # Errors
     /// [`SendFailure`].
-    pub async fn delete(&self, headers: HeaderMap) -> Result<Reply, SendFailure> {
+    pub async fn delete(&self, headers: RequestHeaders) -> Result<Reply, SendFailure> {
         self.send(Method::DELETE, headers, None).await
     }
 
     async fn send(
         &self,
         method: Method,
-        headers: HeaderMap,
+        mut headers: RequestHeaders,
         body: Option<Bytes>,
     ) -> Result<Reply, SendFailure> {
-        let client = self.client.get().await?;
+        let client = self.client.get(&self.url).await?;
         let mut url = self.url.clone();
         for _ in 0..MAX_REDIRECTS {
             let mut request = Request::new(method.clone(), url.clone());
-            *request.headers_mut() = headers.clone();
+            *request.headers_mut() = HeaderMap::clone(&headers);
             *request.body_mut() = body.clone().map(Into::into);
             let response = match self.first_byte(client.execute(request)).await {
                 Err(failure) => return Err(self.explained(failure, &url).await),
@@ -107,6 +112,7 @@ impl StreamableHttp {
                 return Ok(Reply::new(response, self.limit));
             }
             url = self.redirect(&response)?;
+            headers.redirected(&url, response.headers());
         }
         Err(SendFailure::Redirected { status: 308, to: "itself, again and again".into() })
     }
@@ -131,20 +137,25 @@ impl StreamableHttp {
         }
     }
 
-    /// What is only suspected may be known for certain when asked for.
+    /// What is only suspected of a server that has never answered may be known for certain
+    /// when asked for.
     async fn explained(&self, failure: SendFailure, url: &Url) -> SendFailure {
-        if !matches!(failure, SendFailure::Broken { suspicion: Some(_), .. }) {
+        let suspected = matches!(failure, SendFailure::Broken { suspicion: Some(_), .. });
+        if !suspected || self.answered.load(Ordering::Relaxed) {
             return failure;
         }
         self.client.ask_why(url).await.map_or(failure, SendFailure::Tls)
     }
 
     fn failure(&self, error: &reqwest::Error, start: Instant) -> SendFailure {
-        if let Some(refusal) = self.client.refusal(error) {
-            return SendFailure::Tls(refusal);
-        }
         let answered = self.answered.load(Ordering::Relaxed);
-        let suspicion = if answered { None } else { self.client.suspicion(error) };
+        let suspicion = match self.client.refusal(error) {
+            // The connection may be an old one, which such a request came through.
+            Some(refusal) if answered && !error.is_connect() => Some(refusal),
+            Some(refusal) => return SendFailure::Tls(refusal),
+            None if answered => None,
+            None => self.client.suspicion(error),
+        };
         if error.is_connect() || error.is_builder() {
             suspicion.map_or_else(|| SendFailure::Unreachable(cause(error)), SendFailure::Tls)
         } else if error.is_timeout() {
@@ -210,3 +221,6 @@ fn content_of(value: &[u8]) -> Content {
         Content::Other
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -157,6 +157,26 @@ fn a_client_certificate_that_the_server_does_not_accept_is_named_with_the_reason
     assert!(server.requests().is_empty());
 }
 
+/// A proxy that is spoken to in TLS could ask for it as well.
+#[test]
+fn a_client_certificate_is_not_shown_to_a_proxy() {
+    let authority = Authority::new("An authority");
+    let server = Legacy::new().start();
+    let door = Door::new(&authority.sign("server")).for_clients_of(&authority.pem).open(&server);
+    let proxy = format!("https://someone:hunter2@{}", door.address);
+    let (home, ca) = home(&authority);
+    let (certificate, key) = client_files(&home, &authority.sign("alice"));
+    let flags = ["--ca-cert", &ca, "--client-cert", &certificate, "--client-key", &key];
+    let launch = home.launch("https://mcp.test/mcp").args(&flags).env("HTTPS_PROXY", &proxy);
+    let error = first_error(launch, -31002);
+    let message = text(&error, "/message");
+    assert!(message.contains(&format!("the proxy {} speaks TLS", door.address)), "{error}");
+    let hint = text(&error, "/data/hint");
+    assert!(hint.contains("NO_PROXY") && hint.contains("http://"), "{error}");
+    assert!(!error.to_string().contains("hunter2"), "{error}");
+    assert!(!door.always_saw("alice"));
+}
+
 /// The certificate alone, and the key alone.
 fn client_files(home: &Home, identity: &str) -> (String, String) {
     let at = identity.find("-----BEGIN PRIVATE KEY").unwrap();

@@ -95,8 +95,9 @@ impl Desk {
     fn record(&self, errand: Errand, mut client: Client, set: TokenSet) -> TokenRecord {
         let now = (self.settings.now)();
         let bound = set.token_type == "DPoP";
-        if !bound {
-            // It was proved in vain.
+        if !bound && set.refresh_token.is_none() {
+            // It was proved in vain. A refresh token may be bound all the same (RFC 9449
+            // section 5).
             client.proof_key = None;
         }
         let server = errand.found.server;
@@ -134,10 +135,12 @@ impl Desk {
             introspection: record.endpoints.introspection.as_deref(),
         };
         let access = record.access_token.as_ref()?;
+        let mut client = record.client.clone();
+        client.proof_key = client.proof_key.filter(|_| record.bound);
         let asking = identify(
             &self.settings.web,
             endpoints,
-            record.client.at(&record.issuer, self.settings.now),
+            client.at(&record.issuer, self.settings.now),
             access,
             record.id_token.as_ref(),
         );

@@ -195,7 +195,9 @@ impl Tokens {
 
 /// The record with a new token set; what the answer leaves out stays (RFC 6749 sections 5.1, 6).
 fn renewed(mut record: TokenRecord, set: TokenSet, now: u64) -> TokenRecord {
-    record.bound = set.token_type == "DPoP";
+    if set.type_was_told {
+        record.bound = set.token_type == "DPoP";
+    }
     record.access_token = Some(set.access_token);
     record.refresh_token = set.refresh_token.or(record.refresh_token);
     record.id_token = set.id_token.or(record.id_token);

@@ -85,14 +85,17 @@ fn pair(pem: &[u8]) -> Result<CertifiedKey, &'static str> {
         |_| "the private key is of no kind that TLS uses here (RSA, P-256, P-384, Ed25519)",
     )?;
     let pair = CertifiedKey::new(certificates, signer);
-    match pair.keys_match() {
+    let fits = match pair.keys_match() {
         // Not known is no error: the server finds out.
-        Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(pair),
-        Err(Error::InconsistentKeys(_)) => {
-            Err("the private key is not the one of this certificate")
+        Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => true,
+        Err(Error::InconsistentKeys(_)) => false,
+        // What rustls does not read, of version 1 say, it can show all the same.
+        Err(_) => {
+            let key = pem::public_key(&pair.cert[0]).map_err(|_| "the certificate is damaged")?;
+            pair.key.public_key().is_none_or(|own| own.as_ref() == key)
         }
-        Err(_) => Err("the certificate is damaged"),
-    }
+    };
+    if fits { Ok(pair) } else { Err("the private key is not the one of this certificate") }
 }
 
 impl ResolvesClientCert for ClientCertificate {

@@ -3,15 +3,22 @@
 mod authority;
 
 pub(crate) use authority::Authority;
+use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{
+    CertificateError, DigitallySignedStruct, DistinguishedName, RootCertStore, ServerConfig,
+    SignatureScheme, SupportedProtocolVersion,
+};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
+use url::Url;
 
 /// What came to a [`TlsSite`].
 #[derive(Debug, Clone)]
@@ -38,6 +45,10 @@ pub(crate) enum Wants<'a> {
     CertificateOrReset(&'a Authority),
     /// The same, but anybody may come in.
     CertificatePerhaps(&'a Authority),
+    /// A certificate of whomever, and of whatever version.
+    AnyCertificate,
+    /// The same, but all after the first have expired.
+    CertificateOnce,
     /// It asks, and then closes the connection without a word, as Node does.
     ToCloseAfterAsking(&'a Authority),
 }
@@ -46,9 +57,14 @@ pub(crate) enum Wants<'a> {
 pub(crate) struct TlsSite {
     pub(crate) origin: String,
     seen: Arc<Mutex<Vec<Seen>>>,
+    connections: Arc<AtomicUsize>,
 }
 
 impl TlsSite {
+    pub(crate) fn url(&self) -> Url {
+        Url::parse(&self.origin).unwrap()
+    }
+
     pub(crate) async fn start(identity: &str, wants: Wants<'_>) -> Self {
         Self::start_with(identity, wants, rustls::ALL_VERSIONS, &[]).await
     }
@@ -63,18 +79,27 @@ impl TlsSite {
         let resets = matches!(wants, Wants::CertificateOrReset(_));
         let mut config = server(identity, wants, versions);
         config.alpn_protocols = protocols.iter().map(|one| one.as_bytes().to_vec()).collect();
+        // Whoever comes again is looked at again.
+        config.send_tls13_tickets = 0;
         let acceptor = TlsAcceptor::from(Arc::new(config));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let origin = format!("https://{}", listener.local_addr().unwrap());
         let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
-        let log = seen.clone();
+        let connections: Arc<AtomicUsize> = Arc::default();
+        let (log, count) = (seen.clone(), connections.clone());
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
+                count.fetch_add(1, Ordering::SeqCst);
                 let (acceptor, log) = (acceptor.clone(), log.clone());
                 tokio::spawn(async move { serve(stream, acceptor, &log, (closes, resets)).await });
             }
         });
-        Self { origin, seen }
+        Self { origin, seen, connections }
+    }
+
+    /// How many connections there were.
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
     }
 
     pub(crate) fn seen(&self) -> Vec<Seen> {
@@ -97,6 +122,8 @@ fn server(
     };
     let builder = match wants {
         Wants::Nothing => builder.with_no_client_auth(),
+        Wants::AnyCertificate => builder.with_client_cert_verifier(Anyone::times(usize::MAX)),
+        Wants::CertificateOnce => builder.with_client_cert_verifier(Anyone::times(1)),
         Wants::Certificate(by) | Wants::CertificateOrReset(by) => {
             builder.with_client_cert_verifier(verifier(by).build().unwrap())
         }
@@ -108,6 +135,56 @@ fn server(
     let certificates = certificates.collect::<Result<_, _>>().unwrap();
     let key = PrivateKeyDer::from_pem_slice(identity.as_bytes()).unwrap();
     builder.with_single_cert(certificates, key).unwrap()
+}
+
+/// Believes every client, so many times.
+#[derive(Debug)]
+struct Anyone(AtomicUsize);
+
+impl Anyone {
+    fn times(times: usize) -> Arc<Self> {
+        Arc::new(Self(AtomicUsize::new(times)))
+    }
+}
+
+impl ClientCertVerifier for Anyone {
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: UnixTime,
+    ) -> Result<ClientCertVerified, rustls::Error> {
+        match self.0.fetch_sub(1, Ordering::SeqCst) {
+            0 => Err(CertificateError::Expired.into()),
+            _ => Ok(ClientCertVerified::assertion()),
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        default_provider().signature_verification_algorithms.supported_schemes()
+    }
 }
 
 async fn serve(

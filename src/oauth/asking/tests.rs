@@ -17,8 +17,8 @@ use std::time::Duration;
 use url::Url;
 
 const JSON: &str = "application/json";
-/// An hour ahead of [`now`].
-const AHEAD: &str = "application/json\r\nDate: Sun, 17 Mar 2030 18:46:40 GMT";
+/// Ten minutes ahead of [`now`].
+const AHEAD: &str = "application/json\r\nDate: Sun, 17 Mar 2030 17:56:40 GMT";
 const IN_TIME: &str = "application/json\r\nDate: Sun, 17 Mar 2030 17:46:39 GMT";
 const NONCE: &str = "application/json\r\nDPoP-Nonce: n1";
 const OTHER_NONCE: &str = "application/json\r\ndpop-nonce: n2";
@@ -136,7 +136,7 @@ async fn an_assertion_is_made_anew_with_the_servers_time_once() {
     let asked = server.asked().await;
     let issued: Vec<_> =
         asked.iter().map(|asked| assertion(asked)["iat"].as_u64().unwrap() - now()).collect();
-    assert_eq!(issued, [0, 3600, 3600, 3600]);
+    assert_eq!(issued, [0, 600, 600, 600]);
     assert_ne!(assertion(&asked[0])["jti"], assertion(&asked[1])["jti"]);
 }
 
@@ -198,7 +198,7 @@ async fn a_proof_is_made_anew_with_nonce_and_time() {
     refreshed(&web(), &server.url, &proving()).await.unwrap();
     let asked = server.asked().await;
     let last = proof(&asked[2]);
-    assert_eq!((&last["nonce"], &last["iat"]), (&json!("n1"), &json!(now() + 3600)));
+    assert_eq!((&last["nonce"], &last["iat"]), (&json!("n1"), &json!(now() + 600)));
 }
 
 #[tokio::test]

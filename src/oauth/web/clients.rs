@@ -54,7 +54,7 @@ impl Clients {
             (false, _) => 1,
         };
         let certified = &self.certified[at];
-        certified.get().await?;
+        certified.ready().await?;
         // Where there is none, one client does for all.
         let fits = certificate || !certified.has_certificate();
         Ok(if fits { certified } else { &self.others[at] })

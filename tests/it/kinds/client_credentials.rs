@@ -337,8 +337,8 @@ fn a_taught_secret_is_shown_to_the_issuer_it_was_taught_for() {
 
 /// It says what time it is there when it refuses, and one more try is made by that.
 #[test]
-fn a_server_whose_clock_is_an_hour_off_gets_assertions_by_its_own_clock() {
-    for ahead in [3600, -3600] {
+fn a_server_whose_clock_is_off_gets_assertions_by_its_own_clock() {
+    for ahead in [600, -600] {
         let Pair { secret, verifier, .. } = Pair::of("ES256");
         let endpoint = TokenEndpoint::start(move |asked| {
             is_grant(asked);

@@ -1,11 +1,15 @@
 //! Tokens that are bound to a key (RFC 9449), the key in the vault.
 
-use crate::support::authorization_server::{AuthorizationServer, Script};
+use crate::support::authorization_server::{AuthorizationServer, Script, Shape};
 use crate::support::browser::Browser;
+use crate::support::clock;
 use crate::support::dpop::Proofs;
 use crate::support::gate::{Gate, Verdict};
 use crate::support::home::Home;
+use crate::support::http::Request;
+use crate::support::jws;
 use crate::support::legacy::{Legacy, Sessions};
+use crate::support::mcp_server::Port;
 use crate::support::scene::Scene;
 use crate::support::token_endpoint::{Given, TokenEndpoint};
 use serde_json::json;
@@ -108,6 +112,37 @@ fn a_server_that_does_not_list_it_gets_no_proof() {
     }
 }
 
+/// RFC 9449 section 5: the access token is for anyone, the refresh token for the key.
+#[test]
+fn a_refresh_token_that_alone_is_bound_is_proved() {
+    let scene = scene(|script| {
+        script.bound_refresh_alone = true;
+        script.lifetime = Some(3);
+        script.metadata = vec![("userinfo_endpoint", json!("{as}/userinfo"))];
+    });
+    let done = scene.login(&[]).expect(0);
+    assert!(done.stderr.contains("ada@people.example"), "{}", done.stderr);
+    let mut bridge = scene.bridge().ready();
+    assert_eq!(bridge.whoami(), "ada scope=-");
+    scene.auth.wait_expiry();
+    assert_eq!(bridge.whoami(), "ada scope=-");
+    assert!(scene.auth.refreshed() >= 1);
+    assert_eq!(scene.browser.tabs().len(), 1);
+    let requests = scene.remote.requests();
+    assert!(requests.iter().all(|request| request.header("dpop").is_none()));
+}
+
+#[test]
+fn a_refresh_that_leaves_out_the_type_leaves_the_token_bound() {
+    let scene = scene(|script| script.lifetime = Some(3)).signed_in();
+    scene.auth.script(|script| script.shape = Shape::with("token_type", json!("<gone>")));
+    let mut bridge = scene.bridge().ready();
+    scene.auth.wait_expiry();
+    assert_eq!(bridge.whoami(), "ada scope=-");
+    assert!(scene.auth.refreshed() >= 1);
+    assert_eq!(scene.browser.tabs().len(), 1);
+}
+
 /// A server may list it and give bearer tokens all the same.
 #[test]
 fn a_server_that_lists_it_and_gives_bearer_tokens_is_used_so() {
@@ -130,6 +165,34 @@ fn an_event_stream_is_opened_with_a_proof() {
     let mut bridge = scene.bridge().ready();
     bridge.message("notifications/tools/list_changed");
     assert_eq!(bridge.whoami(), "ada scope=-");
+}
+
+/// As frameworks do that end their paths with a slash.
+#[test]
+fn each_hop_of_a_redirect_gets_a_proof_of_its_own() {
+    let auth = AuthorizationServer::scripted(|script| {
+        script.dpop = true;
+        script.nonces = Some(("as", "remote"));
+    });
+    let port = Port::reserve();
+    let inner = Legacy::new().sessions(&Sessions::default()).on("tools/call", auth.whoami());
+    let inner = inner.into_handler();
+    let remote = auth.guard(port, move |request: &Request, wire| match request.target.as_str() {
+        "/mcp" => wire.reply(307, &[("Location", "/mcp/")], b""),
+        _ => inner(request, wire),
+    });
+    let scene = Scene::with(auth, remote, Browser::following()).signed_in();
+    let mut bridge = scene.bridge().ready();
+    for _ in 0..3 {
+        assert_eq!(bridge.whoami(), "ada scope=-");
+    }
+    bridge.finish();
+    assert_eq!((scene.browser.tabs().len(), scene.auth.refreshed()), (1, 0));
+    for kind in ["POST", "GET", "DELETE"] {
+        let requests = scene.remote.requests();
+        let followed = requests.iter().any(|it| it.method == kind && it.target == "/mcp/");
+        assert!(followed, "{kind}: {:?}", scene.remote.kinds());
+    }
 }
 
 /// A machine's tokens are bound, too, where the server lists that.
@@ -170,4 +233,42 @@ fn a_token_of_a_machine_is_bound_to_a_key() {
     // takes such tokens, so that the server was asked without a proof first.
     assert_eq!(super::whoami(&home, &remote.url(), &[]), "machine");
     assert_eq!(endpoint.asked().len(), 2);
+}
+
+/// The token is good; what was wrong is when the proof was made.
+#[test]
+fn a_remote_whose_clock_is_off_gets_proofs_by_its_own_clock() {
+    for ahead in [600, -600] {
+        let endpoint = TokenEndpoint::start(|_| Given::Token("machine".to_owned()));
+        endpoint.rules(|rules| {
+            let listed = "dpop_signing_alg_values_supported".to_owned();
+            rules.metadata.insert(listed, json!(["ES256"]));
+            rules.answer.insert("token_type".to_owned(), json!("DPoP"));
+        });
+        let tokens = endpoint.tokens.clone();
+        let remote = Gate::default().start(move |request| {
+            let sent = request.header("authorization").and_then(|sent| sent.strip_prefix("DPoP "));
+            let Some(who) = sent.and_then(|token| tokens.who(token)) else {
+                return Verdict::Refused(401, vec![("WWW-Authenticate", "DPoP".into())], "".into());
+            };
+            let now = clock::now().checked_add_signed(ahead).unwrap();
+            let proof = request.header("dpop").and_then(jws::read).expect("a proof");
+            if proof.claims["iat"].as_u64().unwrap().abs_diff(now) < 60 {
+                return Verdict::Is(who);
+            }
+            let challenge = r#"DPoP error="invalid_dpop_proof", error_description="iat""#;
+            let headers =
+                vec![("WWW-Authenticate", challenge.to_owned()), ("Date", clock::date(now))];
+            Verdict::Refused(401, headers, String::new())
+        });
+        let home = Arc::new(Home::new("plaintext"));
+        let issuer = endpoint.issuer();
+        let flags = ["--with", "client-credentials", "--client-id", "machine", "--issuer", issuer];
+        super::login(&home, &remote.url(), &flags, "cl1ent-5ecret").expect(0);
+        let asked = endpoint.asked().len();
+        let before = remote.of("initialize").len();
+        assert_eq!(super::whoami(&home, &remote.url(), &[]), "machine", "{ahead}");
+        assert_eq!(endpoint.asked().len(), asked, "the token was good");
+        assert_eq!(remote.of("initialize").len(), before + 2, "learned by the first refusal");
+    }
 }

@@ -81,8 +81,9 @@ impl Guard {
         let Some(token) = asked.access_token() else { return Verdict::NoToken };
         let script = self.provider.script();
         let mut state = self.provider.state();
-        assert!(script.dpop != asked.bearer().is_some(), "the wrong scheme: {asked:?}");
-        if script.dpop {
+        let dpop = script.dpop && !script.bound_refresh_alone;
+        assert!(dpop != asked.bearer().is_some(), "the wrong scheme: {asked:?}");
+        if dpop {
             let nonce = script.nonces.map(|(_, here)| here);
             let bound_to = state.access.get(token).and_then(|access| access.key.clone());
             match self.provider.proofs.check(request, Some(token), nonce) {
@@ -133,7 +134,8 @@ impl Guard {
             Some(challenges) => challenges.clone(),
             None => {
                 let scope = script.challenge_scope.map(|scope| format!(r#"scope="{scope}", "#));
-                let scheme = if script.dpop { "DPoP" } else { "Bearer" };
+                let dpop = script.dpop && !script.bound_refresh_alone;
+                let scheme = if dpop { "DPoP" } else { "Bearer" };
                 let mut challenge = format!("{scheme} {error}{}", scope.unwrap_or_default());
                 if matches!(script.published, Published::Named | Published::Elsewhere) {
                     let url = document_url(script.published, &self.origin);

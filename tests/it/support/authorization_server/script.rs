@@ -70,6 +70,8 @@ pub(crate) struct Script {
 
     /// Tokens are bound to the key that the client proves it has (RFC 9449).
     pub(crate) dpop: bool,
+    /// ... but the remotes want no proof: refresh tokens alone are bound (section 5).
+    pub(crate) bound_refresh_alone: bool,
     /// ... and these are the nonces that proofs must hold: the server's, the remotes'.
     pub(crate) nonces: Option<(&'static str, &'static str)>,
     /// What is given for grants of other types.
@@ -221,6 +223,7 @@ impl Default for Script {
             failures: VecDeque::new(),
             id_token: false,
             dpop: false,
+            bound_refresh_alone: false,
             nonces: None,
             grants: Vec::new(),
             device_polls: VecDeque::new(),

@@ -181,8 +181,9 @@ impl Provider {
         let good_for = script.good_for.or(script.lifetime.map(Duration::from_secs));
         let dies = good_for.map(|good_for| Instant::now() + good_for);
         let number = grant;
-        let kind = if key.is_some() { "DPoP" } else { "Bearer" };
-        let bound = Access { grant, dies, revoked: false, key: key.clone() };
+        let bound = key.clone().filter(|_| !script.bound_refresh_alone);
+        let kind = if bound.is_some() { "DPoP" } else { "Bearer" };
+        let bound = Access { grant, dies, revoked: false, key: bound };
         state.access.insert(access.clone(), bound);
         let mut body = json!({ "access_token": access, "token_type": kind });
         if let Some(lifetime) = script.lifetime {

@@ -130,7 +130,7 @@ fn a_kind_that_is_taught_over_a_sign_in_replaces_it() {
 /// An outage of the endpoint in the last fifth of a token's life harms nobody.
 #[test]
 fn a_token_that_cannot_be_renewed_yet_is_used_to_its_end() {
-    let endpoint = LoginEndpoint::lasting(8);
+    let endpoint = LoginEndpoint::lasting(6);
     let tokens = endpoint.tokens.clone();
     let remote = bearers(401, move |token| tokens.who(token));
     let home = Arc::new(Home::new("plaintext"));

@@ -134,7 +134,16 @@ impl Machine {
         }
         // Those who waited while it failed share the failure.
         if let Some(error) = held.failure(recipe, came) {
-            return Err(error);
+            // Somebody else may have had more luck, or taught the same anew.
+            let found = match taught && recipe.is_shared() {
+                true => self.found(recipe).await.filter(|made| will_do(made)),
+                false => None,
+            };
+            if let Some(made) = found {
+                held.succeeded(at_rest, made.clone());
+                return Ok(made);
+            }
+            return held.spare(self.now()).filter(|_| refused.is_none()).ok_or(error);
         }
         if refused.is_some() {
             // Perhaps its file was replaced.

@@ -2,8 +2,8 @@
 
 use super::making::Brewed;
 use super::{Machine, Made};
-use crate::authorization::{AuthorizationError, Credential};
 use crate::authorization::recipe::Recipe;
+use crate::authorization::{AuthorizationError, Credential};
 use crate::credential::Minted;
 use crate::oauth::dpop::ProofKey;
 use crate::oauth::revocation::{TokenKind, revoke};
@@ -64,7 +64,7 @@ impl Machine {
             Ok(brewed) => self.made(brewed),
             Err(error) => {
                 // What the remote has not refused is used to its end.
-                let spare = self.find(&fingerprint).await.map(|found| self.made(found));
+                let spare = self.found(recipe).await;
                 let valid = |made: &Made| made.expiry.is_some_and(|end| end.is_valid(self.now()));
                 return spare.filter(|made| refused.is_none() && valid(made)).ok_or(error);
             }
@@ -76,6 +76,11 @@ impl Machine {
             self.keep_for_others(recipe, &made).await;
         }
         Ok(made)
+    }
+
+    /// What another process made with this recipe.
+    pub(super) async fn found(&self, recipe: &Recipe) -> Option<Made> {
+        self.find(&fingerprint(recipe)).await.map(|brewed| self.made(brewed))
     }
 
     async fn find(&self, fingerprint: &str) -> Option<Brewed> {

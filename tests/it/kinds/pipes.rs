@@ -85,6 +85,11 @@ fn each(look: impl Fn(&Case) + Send + Sync) {
     assert!(failed.is_empty(), "{failed:?}");
 }
 
+/// Whether it is read before there is anything to end properly: such a start ends by itself.
+fn is_read_at_start(case: &Case) -> bool {
+    case.args.iter().any(|arg| arg.starts_with("--header"))
+}
+
 /// A bridge that waits for the pipe, and the other end of that.
 fn reading(case: &Case) -> (Bridge, File) {
     let args: Vec<_> = case.args[2..].iter().map(String::as_str).collect();
@@ -147,6 +152,9 @@ fn a_pipe_that_nobody_writes_to_is_an_error_within_ten_seconds() {
 #[test]
 fn a_bridge_that_reads_a_pipe_ends_with_its_stdin() {
     each(|case| {
+        if is_read_at_start(case) {
+            return;
+        }
         let (mut bridge, _open) = reading(case);
         bridge.close_stdin();
         bridge.wait_exit(END);

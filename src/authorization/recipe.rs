@@ -7,6 +7,7 @@ use crate::credential::jwt::Jwt;
 use crate::credential::key_file::KeyFile;
 use crate::credential::password::{BodyForm, Password};
 use crate::jws::{Algorithm, SigningKey};
+use crate::pem::PrivateKey;
 use crate::secret::{Secret, sealed_option};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -194,6 +195,19 @@ impl Recipe {
             Self::Grant(grant) => grant.key.as_mut(),
             _ => None,
         }
+    }
+
+    /// Whether it can sign with this key as it is to.
+    ///
+    /// # Errors
+    /// Why not, in words without the key.
+    pub fn signs_with(&self, key: &PrivateKey) -> Result<(), String> {
+        let algorithm = match self {
+            Self::Jwt(jwt) => jwt.alg,
+            Self::Grant(grant) => grant.algorithm.unwrap_or(Algorithm::ES256),
+            _ => return Ok(()),
+        };
+        SigningKey::private(algorithm, key).map(|_| ()).map_err(|error| error.to_string())
     }
 
     /// What it signs with, if it signs anything. Reads and opens a key file, which takes a while

@@ -6,7 +6,7 @@ use crate::commands::ask;
 use crate::credential::api_key::{KeyError, Placement};
 use crate::credential::key_file::KeyFile;
 use crate::failure::{Exit, Failure};
-use crate::pem;
+use crate::pem::{self, PrivateKey};
 use crate::secret::{Redactor, Secret};
 use std::path::Path;
 
@@ -56,11 +56,11 @@ pub(super) fn taught(
         }
         Asked::Nothing => {}
     }
-    if let Some(file) = taught.recipe.as_mut().and_then(|recipe| recipe.key_file()) {
-        ready_key(file, import, redactor)?;
-    }
-    if let Some(recipe) = &taught.recipe {
-        recipe.signing_key().map_err(usage)?;
+    if let Some(recipe) = &mut taught.recipe
+        && let Some(file) = recipe.key_file()
+        && let Some(key) = ready_key(file, import, redactor)?
+    {
+        recipe.signs_with(&key).map_err(usage)?;
     }
     ready(&mut taught.along, import, redactor)?;
     if asked {
@@ -100,8 +100,12 @@ pub(super) fn ready(along: &mut Along, import: bool, redactor: &Redactor) -> Res
 }
 
 /// A key that can be used without anybody.
-fn ready_key(file: &mut KeyFile, import: bool, redactor: &Redactor) -> Result<(), Failure> {
-    let Some(path) = file.path.clone() else { return Ok(()) };
+fn ready_key(
+    file: &mut KeyFile,
+    import: bool,
+    redactor: &Redactor,
+) -> Result<Option<PrivateKey>, Failure> {
+    let Some(path) = file.path.clone() else { return Ok(None) };
     let text = Secret::new(std::fs::read(&path).map_err(|error| of_key(&path, &error))?);
     if pem::needs_passphrase(text.expose()) && file.passphrase.is_none() {
         let passphrase = ask::secret(&format!("passphrase of {}", path.display()))?;
@@ -114,7 +118,7 @@ fn ready_key(file: &mut KeyFile, import: bool, redactor: &Redactor) -> Result<()
         let pem = String::from_utf8_lossy(key.to_pem().expose()).into_owned();
         *file = KeyFile { imported: Some(Secret::new(pem)), ..KeyFile::default() };
     }
-    Ok(())
+    Ok(Some(key))
 }
 
 fn of_key(path: &Path, why: &dyn std::fmt::Display) -> Failure {

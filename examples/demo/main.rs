@@ -1,4 +1,4 @@
-//! The main job on a fresh machine: `cargo run --release --example demo`.
+//! The main job on a fresh machine: `cargo run --example demo`.
 //!
 //! Needs nothing but Rust: no account, no network, no configuration. A protected MCP server with
 //! a sign-in page of its own runs on loopback, and keyferry stands in front of it as a client
@@ -37,7 +37,7 @@ fn main() -> ExitCode {
         }
         Some("--unattended") => demo(true),
         None => demo(false),
-        Some(_) => Err("usage: cargo run --release --example demo -- [--unattended]".into()),
+        Some(_) => Err("usage: cargo run --example demo -- [--unattended]".into()),
     };
     match outcome {
         Ok(()) => {

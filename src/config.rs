@@ -12,6 +12,7 @@ pub use person::{Reaching, sign_in};
 use crate::authorization::{Kind, Plan, Remote, RemoteError};
 use crate::cli::{CredentialArgs, LogArgs, RemoteArgs, WithArg};
 use crate::credential::api_key::Placement;
+use crate::credential::template::unfilled;
 use crate::failure::{Exit, Failure};
 use crate::secret::{Redactor, Secret};
 use crate::vault::{KeySource, PassphraseFrom, Settings as VaultSettings};
@@ -228,7 +229,7 @@ fn named_secret(
     if value.is_empty() {
         return Err(Failure::new(Exit::Usage, "the secret is empty"));
     }
-    if let Some(placeholder) = headers::unfilled(&value) {
+    if let Some(placeholder) = unfilled(&value) {
         let message =
             format!("the secret is the placeholder {placeholder}, which the client left unfilled");
         return Err(Failure::new(Exit::Usage, message).hint("fill it in the client's settings"));

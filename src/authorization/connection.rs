@@ -4,6 +4,7 @@
 use super::along::{Along, ClientCertificate, Unusable};
 use super::plan::{HeaderPart, HeaderTemplate};
 use super::{AuthorizationError, Remote, files};
+use crate::credential::template::unfilled;
 use crate::http::{ClientError, Tls, TlsSource};
 use crate::oauth::HeadersSource;
 use crate::pem;
@@ -138,6 +139,10 @@ impl Connection {
                 HeaderPart::Variable(name) => {
                     let value = (self.settings.variable)(name).map(Secret::new);
                     let value = value.ok_or_else(|| self.unset(name, &header.name))?;
+                    // A client may pass its own placeholder on.
+                    if unfilled(value.expose()).is_some() {
+                        return Err(self.unset(name, &header.name));
+                    }
                     self.settings.redactor.learn(value.expose());
                     text.push_str(value.expose());
                 }

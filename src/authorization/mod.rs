@@ -36,7 +36,7 @@ pub use logout::Leave;
 pub use oauth_plan::OAuthPlan;
 pub use plan::{Asked, HeaderPart, HeaderTemplate, Plan};
 use recipe::CLAIMS;
-pub use recipe::{Assertion, Flow, Grant, IdentityProvider, Recipe, without_query};
+pub use recipe::{Assertion, Flow, Grant, IdentityProvider, Recipe};
 pub use record::{Kind, KindError, Taught, header as record_header};
 pub use remote::{Remote, RemoteError};
 pub use seen::Seen;

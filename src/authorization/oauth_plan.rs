@@ -40,6 +40,17 @@ pub struct OAuthPlan {
     pub enterprise: Option<Box<Grant>>,
 }
 
+/// The scopes in these lists (RFC 6749 section 3.3), each once, in their order.
+pub(super) fn words<'a>(lists: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut words = Vec::new();
+    for word in lists.flat_map(str::split_ascii_whitespace) {
+        if !words.contains(&word) {
+            words.push(word);
+        }
+    }
+    words
+}
+
 impl OAuthPlan {
     /// Where the client is kept that is registered at `issuer`: the person may want something
     /// else of another registration.

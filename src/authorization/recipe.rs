@@ -3,6 +3,7 @@
 use super::{Kind, OAuthPlan};
 use crate::credential::cloudflare_access::CloudflareAccess;
 use crate::credential::command::Command;
+use crate::credential::details::shown_url;
 use crate::credential::jwt::Jwt;
 use crate::credential::key_file::KeyFile;
 use crate::credential::password::{BodyForm, Password};
@@ -78,11 +79,6 @@ pub struct IdentityProvider {
 
 /// The claims of a JWT among its details, each as the flag has it.
 pub(super) const CLAIMS: &str = "claims";
-
-/// A URL without what may be secret in it.
-pub fn without_query(url: &str) -> String {
-    url.split(['?', '#']).next().unwrap_or_default().to_owned()
-}
 
 impl Assertion {
     pub fn is_some(&self) -> bool {
@@ -299,7 +295,7 @@ impl Grant {
             details.extend(value.map(|value| (name.to_owned(), value)));
         };
         let text = |text: &Option<String>| text.clone().map(Value::from);
-        let open = |url: &Option<String>| url.as_deref().map(|url| json!(without_query(url)));
+        let open = |url: &Option<String>| url.as_deref().map(|url| json!(shown_url(url)));
         let path = |path: &Option<PathBuf>| path.as_ref().map(|path| json!(path.to_string_lossy()));
         add("client_id", text(&target.client_id));
         add("issuer", text(&target.issuer));

@@ -1,7 +1,7 @@
 //! The remote refused a credential: whether another one helps, or a person.
 
 use super::remote::quoted;
-use super::{Authorization, AuthorizationError, Credential, OAuthPlan, Origin, Refusal};
+use super::{Authorization, AuthorizationError, Credential, OAuthPlan, Origin, Recipe, Refusal};
 use crate::oauth::Challenge;
 use reqwest::header::WWW_AUTHENTICATE;
 use std::sync::atomic::Ordering;
@@ -135,11 +135,7 @@ impl Authorization {
         sent: &Credential,
         wanted: &str,
     ) -> Result<Arc<Credential>, AuthorizationError> {
-        let recipe = match self.recipe().await? {
-            Some((recipe, _)) => Some(recipe),
-            None => self.tokens.load().await?.and_then(|record| record.exchange()),
-        };
-        if let Some(recipe) = recipe.filter(|_| !wanted.is_empty())
+        if let Some(recipe) = self.recipe_in_use().await?.filter(|_| !wanted.is_empty())
             && self.machine.widen(&recipe, wanted).await
         {
             return self.load(Some(sent)).await;
@@ -149,6 +145,14 @@ impl Authorization {
         Err(AuthorizationError::Refused {
             message: format!("{remote} wants a scope that the {kind} credential lacks: {wanted}"),
             hint: format!("{} --scope {}", self.login_command(kind), quoted(&wanted)),
+        })
+    }
+
+    /// The recipe that made what was refused.
+    async fn recipe_in_use(&self) -> Result<Option<Recipe>, AuthorizationError> {
+        Ok(match self.recipe().await? {
+            Some((recipe, _)) => Some(recipe),
+            None => self.tokens.load().await?.and_then(|record| record.exchange()),
         })
     }
 
@@ -168,7 +172,11 @@ impl Authorization {
             return self.widened(sent, challenge.scope.as_deref().unwrap_or_default()).await;
         }
         let proved = challenge.as_ref().is_some_and(|challenge| challenge.dpop);
-        if proved && sent.proof.is_none() && self.machine.prove() {
+        if proved
+            && sent.proof.is_none()
+            && let Some(recipe) = self.recipe_in_use().await?
+            && self.machine.prove(&recipe).await
+        {
             return self.load(Some(sent)).await;
         }
         let ended = match refusal.status {

@@ -2,7 +2,7 @@
 
 use super::{read, variable};
 use crate::authorization::{HeaderPart, HeaderTemplate};
-use crate::credential::template::{Part, parse};
+use crate::credential::template::{Part, parse, unfilled};
 use crate::failure::{Exit, Failure};
 use crate::secret::{Redactor, Secret};
 use reqwest::header::HeaderName;
@@ -97,13 +97,6 @@ pub(super) fn with_variables(text: &str, flag: &str) -> Result<String, Failure> 
     Ok(filled)
 }
 
-/// A `${...}` that is all of a value: what a client passes on when a setting is empty.
-pub(super) fn unfilled(value: &str) -> Option<&str> {
-    let value = value.trim();
-    (value.starts_with("${") && value.ends_with('}') && value.find('}') == Some(value.len() - 1))
-        .then_some(value)
-}
-
 fn warn_of_literal(line: &str, name: &HeaderName) {
     let secretive = ["auth", "key", "token", "secret", "cookie"]
         .iter()
@@ -151,11 +144,5 @@ mod tests {
             let message = value(line).unwrap_err();
             assert!(message.contains(named) && !message.contains("hunter2"), "{message}");
         }
-    }
-
-    #[test]
-    fn a_placeholder_is_told_from_a_value() {
-        assert_eq!(unfilled(" ${user_config.api_key} "), Some("${user_config.api_key}"));
-        assert_eq!(unfilled("a${b}"), None);
     }
 }

@@ -3,12 +3,12 @@
 use super::{named_secret, read};
 use crate::authorization::{
     Asked, Assertion, Flow, Grant, IdentityProvider, Kind, OAuthPlan, Recipe, absolute,
-    without_query,
 };
 use crate::cli::{BodyArg, CredentialArgs, KindArgs};
 use crate::credential::api_key::Placement;
 use crate::credential::cloudflare_access::CloudflareAccess;
 use crate::credential::command::{Command, DEFAULT_TIMEOUT};
+use crate::credential::details::shown_url;
 use crate::credential::jwt::{DEFAULT_TTL, Jwt};
 use crate::credential::key_file::KeyFile;
 use crate::credential::password::{BodyForm, Password};
@@ -96,7 +96,7 @@ pub(super) fn asked(
     kind: Kind,
     given: Given<'_>,
 ) -> Result<(Asked, BTreeMap<String, Value>), Failure> {
-    let wanted = wanted(given.args, &given.oauth);
+    let wanted = wanted(given.args, &given.oauth, &given.placement);
     if let Some(secret) = &given.secret {
         given.redactor.learn(secret.expose());
     }
@@ -114,9 +114,14 @@ pub(super) fn asked(
 }
 
 /// As [`Recipe::details`] would have it.
-fn wanted(args: &CredentialArgs, oauth: &OAuthPlan) -> BTreeMap<String, Value> {
+fn wanted(
+    args: &CredentialArgs,
+    oauth: &OAuthPlan,
+    placement: &Placement,
+) -> BTreeMap<String, Value> {
     let kinds = &args.kinds;
     let text = |text: &Option<String>| text.clone().map(Value::from);
+    let open = |url: &Option<String>| url.as_deref().map(|url| json!(shown_url(url)));
     let path = |path: &Option<std::path::PathBuf>| {
         path.as_ref().map(|path| json!(absolute(path).to_string_lossy()))
     };
@@ -127,7 +132,7 @@ fn wanted(args: &CredentialArgs, oauth: &OAuthPlan) -> BTreeMap<String, Value> {
     [
         ("client_id", text(&oauth.client_id)),
         ("issuer", text(&oauth.issuer)),
-        ("token_endpoint", oauth.token_endpoint.as_deref().map(|url| json!(without_query(url)))),
+        ("token_endpoint", open(&oauth.token_endpoint)),
         ("resource", text(&oauth.resource)),
         ("scopes", scopes),
         ("algorithm", text(&kinds.alg)),
@@ -135,24 +140,20 @@ fn wanted(args: &CredentialArgs, oauth: &OAuthPlan) -> BTreeMap<String, Value> {
         ("assertion_file", path(&kinds.assertion_file)),
         ("idp_issuer", text(&kinds.idp_issuer)),
         ("idp_client_id", text(&kinds.idp_client_id)),
-        ("idp_token_endpoint", text(&kinds.idp_token_endpoint)),
+        ("idp_token_endpoint", open(&kinds.idp_token_endpoint)),
         ("id_token_file", path(&kinds.id_token_file)),
-        ("login_url", kinds.login_url.as_deref().map(|url| json!(without_query(url)))),
+        ("login_url", open(&kinds.login_url)),
         ("ttl", kinds.ttl.map(Value::from)),
         ("token_pointer", text(&kinds.token_pointer)),
         ("body", kinds.body.map(|body| json!(if body == BodyArg::Form { "form" } else { "json" }))),
         ("claims", (!kinds.claim.is_empty()).then(|| json!(kinds.claim))),
-        ("header", text(&args.key_header).map(lower)),
-        ("scheme", text(&args.key_scheme)),
+        ("header", args.key_header.as_ref().map(|_| json!(placement.header))),
+        ("scheme", args.key_scheme.as_ref().map(|_| json!(placement.scheme))),
         ("username", text(&kinds.username)),
     ]
     .into_iter()
     .filter_map(|(name, value)| Some((name.to_owned(), value?)))
     .collect()
-}
-
-fn lower(value: Value) -> Value {
-    value.as_str().map_or(Value::Null, |text| Value::from(text.to_ascii_lowercase()))
 }
 
 fn jwt(given: Given<'_>) -> Result<Asked, Failure> {

@@ -21,7 +21,7 @@ pub(super) fn placed<const N: usize>(
 }
 
 /// A URL without what may be a secret: user name, password, query and fragment.
-pub(super) fn shown_url(url: &str) -> String {
+pub fn shown_url(url: &str) -> String {
     let Ok(mut url) = Url::parse(url) else {
         return url.split(['?', '#']).next().unwrap_or_default().to_owned();
     };

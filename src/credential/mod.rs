@@ -4,7 +4,7 @@
 pub mod api_key;
 pub mod cloudflare_access;
 pub mod command;
-mod details;
+pub mod details;
 pub mod header;
 mod json;
 pub mod jwt;

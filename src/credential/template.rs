@@ -45,6 +45,13 @@ pub fn parse(text: &str) -> Result<Vec<Part>, TemplateError> {
     Ok(parts)
 }
 
+/// A `${...}` that is all of a value: what a client passes on when a setting is empty.
+pub fn unfilled(value: &str) -> Option<&str> {
+    let value = value.trim();
+    (value.starts_with("${") && value.ends_with('}') && value.find('}') == Some(value.len() - 1))
+        .then_some(value)
+}
+
 fn reference_part(reference: &str) -> Result<Part, TemplateError> {
     if let Some(name) = reference.strip_prefix("vault:").filter(|name| !name.is_empty()) {
         return Ok(Part::Vault(name.to_owned()));
@@ -84,5 +91,11 @@ mod tests {
         assert!(error.to_string().contains("'${user_config.key}'"), "{error}");
         assert_eq!(parse("${KEY"), Err(TemplateError::Open));
         assert!(parse("${}").is_err() && parse("${vault:}").is_err());
+    }
+
+    #[test]
+    fn a_placeholder_is_told_from_a_value() {
+        assert_eq!(unfilled(" ${user_config.api_key} "), Some("${user_config.api_key}"));
+        assert_eq!(unfilled("a${b}"), None);
     }
 }

@@ -35,4 +35,4 @@ pub use client_assertion::AssertionKey;
 pub use dpop::ProofKey;
 pub use error_response::{ErrorResponse, Unavailable};
 pub use token::{TokenError, TokenSet};
-pub use web::{Answer, HeadersSource, Web, WebError};
+pub use web::{Answer, HeadersSource, Web, WebError, host, host_of};

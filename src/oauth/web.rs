@@ -356,9 +356,14 @@ fn redirected(response: &Response, url: &Url) -> WebError {
 }
 
 /// Host and port, without what may be secret.
-pub(super) fn host(url: &Url) -> String {
+pub fn host(url: &Url) -> String {
     let name = url.host_str().unwrap_or("a server without a name");
     url.port().map_or(name.to_owned(), |port| format!("{name}:{port}"))
+}
+
+/// The same of a URL that may be none.
+pub fn host_of(url: &str) -> String {
+    Url::parse(url).map_or_else(|_| "a server without a URL".to_owned(), |url| host(&url))
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! Tokens from an authorization server, for a client, an assertion, or an identity of the
 //! company.
 
-use super::trouble::host;
 use super::{Machine, PATIENCE};
+use crate::authorization::oauth_plan::words;
 use crate::authorization::recipe::{Assertion, Flow, Grant, IdentityProvider, Recipe};
 use crate::authorization::{AuthorizationError, OAuthPlan, files};
 use crate::credential::Minted;
@@ -16,7 +16,7 @@ use crate::oauth::dpop::ProofKey;
 use crate::oauth::grant::{
     Exchange, ID_JAG, ID_TOKEN, client_credentials, jwt_bearer, token_exchange,
 };
-use crate::oauth::{Client, TokenError, TokenSet};
+use crate::oauth::{Client, TokenError, TokenSet, host};
 use crate::secret::Secret;
 use std::path::Path;
 use std::sync::PoisonError;
@@ -114,35 +114,40 @@ impl Machine {
     }
 
     /// The remote takes tokens only that are bound to a key. False if that was known.
-    pub(in crate::authorization) fn prove(&self) -> bool {
+    pub(in crate::authorization) async fn prove(&self, recipe: &Recipe) -> bool {
+        self.alter_place(recipe, |place| !std::mem::replace(&mut place.dpop, true)).await
+    }
+
+    /// Changes what is asked for next; the token in use may have been another process's, so
+    /// that where to ask is still to be found out. False if that fails, or nothing changed.
+    async fn alter_place(&self, recipe: &Recipe, change: impl FnOnce(&mut Place) -> bool) -> bool {
+        let Recipe::Grant(grant) = recipe else { return false };
+        let place = tokio::time::timeout(PATIENCE, self.place(recipe, &grant.target));
+        if !place.await.is_ok_and(|place| place.is_ok()) {
+            return false;
+        }
         let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
-        place.as_mut().is_some_and(|place| !std::mem::replace(&mut place.dpop, true))
+        place.as_mut().is_some_and(change)
     }
 
     /// The remote wants more than the token allows (RFC 6750 section 3.1): the next one is asked
     /// for with this scope, too. False if that was so already, or a person has said which.
     pub(in crate::authorization) async fn widen(&self, recipe: &Recipe, wanted: &str) -> bool {
-        let Recipe::Grant(grant) = recipe else { return false };
-        let place = tokio::time::timeout(PATIENCE, self.place(recipe, &grant.target));
-        if grant.target.scope.is_some() || !place.await.is_ok_and(|place| place.is_ok()) {
+        if matches!(recipe, Recipe::Grant(grant) if grant.target.scope.is_some()) {
             return false;
         }
-        let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(place) = place.as_mut().filter(|place| place.widened < MOST_WIDENINGS) else {
-            return false;
-        };
-        place.widened += 1;
-        let mut scopes: Vec<String> = Vec::new();
-        for scope in [place.scope.as_deref().unwrap_or_default(), wanted] {
-            for one in scope.split_ascii_whitespace() {
-                if !scopes.iter().any(|known| known == one) {
-                    scopes.push(one.to_owned());
-                }
+        let grow = |place: &mut Place| {
+            if place.widened >= MOST_WIDENINGS {
+                return false;
             }
-        }
-        scopes.truncate(MOST_SCOPES);
-        let joined = Some(scopes.join(" "));
-        std::mem::replace(&mut place.scope, joined.clone()) != joined
+            place.widened += 1;
+            let asked = [place.scope.as_deref(), Some(wanted)];
+            let mut scopes = words(asked.into_iter().flatten());
+            scopes.truncate(MOST_SCOPES);
+            let joined = Some(scopes.join(" "));
+            std::mem::replace(&mut place.scope, joined.clone()) != joined
+        };
+        self.alter_place(recipe, grow).await
     }
 
     fn minted(
@@ -204,7 +209,7 @@ impl Machine {
         let Discovered { resource, server, dpop, from, scopes_supported, .. } =
             found.map_err(|error| self.undiscovered(recipe, &error))?;
         if from == Source::Defaults {
-            let host = host(self.tokens.remote.url().as_str()).unwrap_or_default();
+            let host = host(self.tokens.remote.url());
             return Err(self.undiscovered(recipe, &DiscoveryError::Nothing { host }));
         }
         let given = target.resource.clone().or(Some(resource));

@@ -1,6 +1,5 @@
 //! From a recipe to headers.
 
-use super::trouble::host;
 use super::{Machine, Made, PATIENCE};
 use crate::authorization::AuthorizationError;
 use crate::authorization::proof::Proof;
@@ -12,6 +11,7 @@ use crate::credential::jwt::Jwt;
 use crate::credential::password::Password;
 use crate::jws::SigningKey;
 use crate::oauth::dpop::ProofKey;
+use crate::oauth::host_of;
 use reqwest::header::HeaderMap;
 use std::sync::PoisonError;
 
@@ -35,7 +35,7 @@ impl Machine {
     ) -> Result<T, AuthorizationError> {
         tokio::time::timeout(PATIENCE, asking).await.unwrap_or_else(|_| {
             let named = recipe.named();
-            let host = named.first().and_then(|url| host(url));
+            let host = named.first().map(|url| host_of(url));
             let host = host.unwrap_or_else(|| "its authorization server".to_owned());
             let why = format!("{host} did not answer within {} s", PATIENCE.as_secs());
             Err(self.unavailable(recipe, &why))

@@ -9,11 +9,10 @@ use crate::credential::api_key::Placement;
 use crate::credential::jwt::DEFAULT_TTL;
 use crate::credential::password::{BodyForm, PasswordError};
 use crate::oauth::discovery::DiscoveryError;
-use crate::oauth::{TokenError, WebError};
+use crate::oauth::{TokenError, WebError, host_of};
 use reqwest::header::AUTHORIZATION;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use url::Url;
 
 /// Details of a record, and the flags of `login` that give them; in the order of the help.
 const FLAGS: [(&str, &str); 16] = [
@@ -121,13 +120,6 @@ fn place(add: &mut impl FnMut(&str, &str), placement: &Placement) {
     }
 }
 
-/// Host and port, without what may be secret.
-pub(super) fn host(url: &str) -> Option<String> {
-    let url = Url::parse(url).ok()?;
-    let name = url.host_str()?;
-    Some(url.port().map_or(name.to_owned(), |port| format!("{name}:{port}")))
-}
-
 impl Machine {
     /// `why` may quote a server or a program.
     pub(super) fn failed(&self, recipe: &Recipe, why: &str) -> AuthorizationError {
@@ -179,7 +171,7 @@ impl Machine {
         url: &str,
         error: &PasswordError,
     ) -> AuthorizationError {
-        let host = host(url).unwrap_or_default();
+        let host = host_of(url);
         let said = error.said().map(|said| format!(": {said}")).unwrap_or_default();
         let why = format!("{host}: {error}{said}");
         match error {

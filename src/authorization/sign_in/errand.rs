@@ -2,6 +2,7 @@
 
 use super::Need;
 use super::desk::Desk;
+use crate::authorization::oauth_plan::words;
 use crate::authorization::tokens::TokenRecord;
 use crate::authorization::{Along, AuthorizationError, OAuthPlan};
 use crate::oauth::Challenge;
@@ -158,14 +159,8 @@ fn scope(
     let requested = before.and_then(|before| before.requested.clone());
     let granted = before.and_then(|before| before.granted.clone());
     let step_up = need.step_up.as_deref().map(str::to_owned);
-    let mut scopes: Vec<String> = Vec::new();
-    for text in [requested, granted, wanted, step_up].into_iter().flatten() {
-        for one in text.split_ascii_whitespace() {
-            if !scopes.iter().any(|known| known == one) {
-                scopes.push(one.to_owned());
-            }
-        }
-    }
+    let lists = [requested, granted, wanted, step_up];
+    let scopes = words(lists.iter().flatten().map(String::as_str));
     (!scopes.is_empty()).then(|| scopes.join(" "))
 }
 

@@ -174,6 +174,21 @@ fn a_reference_is_filled_in_anew_by_each_process() {
     }
 }
 
+/// A client may pass the placeholder of its own settings on, which is nobody's value.
+#[test]
+fn a_variable_that_a_client_left_unfilled_is_not_sent() {
+    let home = home();
+    let remote = Gate::default().start(|_| Verdict::Is("somebody".to_owned()));
+    let flags = [&["--with", "none"], &HEADERS[..], &["--no-verify"]].concat();
+    login(&home, &remote.url(), &flags, "").expect(0);
+    let home = home.with("TENANT", "${user_config.tenant}");
+    let mut bridge = home.launch(&remote.url()).start();
+    bridge.request("0", "initialize", &initialize_params("2025-11-25"));
+    let error = bridge.own_error("0", &[-31001]);
+    assert!(error.to_string().contains("TENANT"), "{error}");
+    assert!(remote.requests().is_empty());
+}
+
 #[test]
 fn a_reference_that_leads_nowhere_is_an_error_before_anything_is_sent() {
     let endpoint = LoginEndpoint::start();

@@ -13,6 +13,7 @@ use crate::support::mcp_server::Port;
 use crate::support::scene::Scene;
 use crate::support::token_endpoint::{Given, TokenEndpoint};
 use serde_json::json;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 fn scene(change: impl FnOnce(&mut Script)) -> Scene {
@@ -271,4 +272,47 @@ fn a_remote_whose_clock_is_off_gets_proofs_by_its_own_clock() {
         assert_eq!(endpoint.asked().len(), asked, "the token was good");
         assert_eq!(remote.of("initialize").len(), before + 2, "learned by the first refusal");
     }
+}
+
+/// Also by a process that took its first token from another one.
+#[test]
+fn a_remote_that_begins_to_want_proofs_gets_them() {
+    let proofs = Proofs::default();
+    let endpoint = TokenEndpoint::start({
+        let proofs = proofs.clone();
+        move |asked| match asked.request.header("dpop") {
+            Some(_) => match proofs.check(&asked.request, None, None) {
+                Ok(_) => Given::Answer(json!({
+                    "access_token": "bound-token", "token_type": "DPoP", "expires_in": 300,
+                })),
+                Err(why) => panic!("{why}"),
+            },
+            None => Given::Answer(json!({
+                "access_token": "plain-token", "token_type": "Bearer", "expires_in": 300,
+            })),
+        }
+    });
+    let strict = Arc::new(AtomicBool::new(false));
+    let wants = strict.clone();
+    let remote = Gate::default().start(move |request| {
+        let authorization = request.header("authorization");
+        let bound = authorization == Some("DPoP bound-token")
+            && proofs.check(request, Some("bound-token"), None).is_ok();
+        let plain = authorization == Some("Bearer plain-token") && !wants.load(Ordering::Relaxed);
+        let challenge = ("WWW-Authenticate", "DPoP algs=\"ES256\"".to_owned());
+        match bound || plain {
+            true => Verdict::Is("machine".to_owned()),
+            false if wants.load(Ordering::Relaxed) => {
+                Verdict::Refused(401, vec![challenge], String::new())
+            }
+            false => Verdict::status(401),
+        }
+    });
+    let home = Arc::new(Home::new("plaintext"));
+    let url = endpoint.url();
+    let flags = ["--with", "client-credentials", "--client-id", "m", "--token-endpoint", &url];
+    super::login(&home, &remote.url(), &flags, "cl1ent-5ecret").expect(0);
+    strict.store(true, Ordering::Relaxed);
+    assert_eq!(super::whoami(&home, &remote.url(), &[]), "machine");
+    assert_eq!(endpoint.asked().len(), 2);
 }

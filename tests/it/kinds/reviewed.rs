@@ -25,6 +25,33 @@ fn password<'a>(url: &'a str, more: &[&'a str]) -> Vec<&'a str> {
     [&["--with", "password", "--login-url", url, "--username", USERNAME], more].concat()
 }
 
+/// However little of it the flags name, and however they spell it.
+#[test]
+fn flags_that_say_part_of_what_is_stored_find_it() {
+    let pair = Pair::of("HS256");
+    let verifier = pair.verifier;
+    let remote = Gate::default().start(move |request| {
+        let token = request.header("x-token").unwrap_or_default();
+        let claims = verifier.read(token).map(|token| token.claims);
+        Verdict::or(claims.and_then(|all| all["sub"].as_str().map(str::to_owned)), 401)
+    });
+    let home = Arc::new(Home::new("plaintext"));
+    let more = ["--claim", "sub=alice", "--claim", "n=1", "--key-header", "X-Token"];
+    login(&home, &remote.url(), &[&JWT[..], &more].concat(), &pair.secret).expect(0);
+    for flags in [
+        &["--with", "jwt"][..],
+        &["--with", "jwt", "--claim", "n=1"],
+        &["--with", "jwt", "--key-header", "x-token", "--key-scheme", "none"],
+        &["--with", "jwt", "--alg", "HS256", "--claim", "sub=alice", "--key-scheme", "none"],
+    ] {
+        // Where the key has a header of its own, `none` is what it means.
+        let placed = flags.contains(&"--key-scheme") && !flags.contains(&"--key-header");
+        let flags =
+            if placed { [flags, &["--key-header", "X-Token"]].concat() } else { flags.to_vec() };
+        assert_eq!(whoami(&home, &remote.url(), &flags), "alice", "{flags:?}");
+    }
+}
+
 /// Another identity, or another place, than what is stored has.
 #[test]
 fn flags_that_differ_from_what_is_stored_are_never_passed_over() {

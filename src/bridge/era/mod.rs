@@ -1,8 +1,11 @@
-//! Which era a message belongs to (MCP 2026-07-28, "Versioning"). Pure: no I/O, no clock.
-//! Messages of one era for a remote of the other are not translated yet.
+//! Which era a message belongs to, and messages of one era in the words of the other (MCP
+//! 2026-07-28, "Versioning and Compatibility"). Pure: no I/O and no clock; what has to be done
+//! comes back as [`Effect`]s.
 
 use crate::jsonrpc::object;
+use bytes::Bytes;
 use std::borrow::Cow;
+use std::time::Duration;
 
 /// Member of `_meta` that every modern request carries.
 const VERSION: &str = "io.modelcontextprotocol/protocolVersion";
@@ -14,6 +17,17 @@ pub(super) enum Era {
     Legacy,
     /// 2026-07-28 and later: each request stands for itself.
     Modern,
+}
+
+/// What a translation wants done, in this order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Effect {
+    /// A message for the client, in its own era.
+    ToClient(Bytes),
+    /// A message for the remote, in its era; a request has an id of the translation's own.
+    ToRemote(Bytes),
+    /// To be told of this after that long (`tick`).
+    After(Duration, u64),
 }
 
 /// The protocol version that a raw `_meta` names; legacy messages name none.

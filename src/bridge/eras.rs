@@ -1,0 +1,292 @@
+//! What is known of the eras of client and remote, and the translations between them.
+
+use super::era::{Effect, Era, ToLegacy, ToModern};
+use super::refusal::Failure;
+use crate::jsonrpc::Message;
+use bytes::Bytes;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How long a remote that has answered in an era is not doubted again after a doubt.
+const DOUBT: Duration = Duration::from_secs(10);
+
+pub(super) struct Eras {
+    /// By flags: never found out, never doubted.
+    fixed: Option<Era>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Of the remote, as far as is known or assumed.
+    remote: Option<Era>,
+    /// It has answered in it.
+    confirmed: bool,
+    /// What the client spoke last.
+    client: Option<Era>,
+    /// What was kept of the last time has been read.
+    recalled: bool,
+    /// The first refusal since the remote last answered, and the era in which it refused.
+    refused: Option<(Era, Failure)>,
+    doubted: Option<Instant>,
+    to_modern: Option<ToModern>,
+    to_legacy: Option<ToLegacy>,
+}
+
+/// What follows from a refusal.
+pub(super) enum Verdict {
+    /// It stands.
+    Stands(Failure),
+    /// The remote is taken to speak the other era from here on.
+    Other,
+}
+
+impl Eras {
+    pub(super) fn new(fixed: Option<Era>) -> Self {
+        Self { fixed, state: Mutex::new(State { remote: fixed, ..State::default() }) }
+    }
+
+    /// A request of the client in this era.
+    pub(super) fn client_speaks(&self, era: Era) {
+        self.lock().client = Some(era);
+    }
+
+    pub(super) fn client(&self) -> Option<Era> {
+        self.lock().client
+    }
+
+    /// True if messages of this era have to be translated for the remote.
+    pub(super) fn crosses(&self, era: Era) -> bool {
+        self.lock().remote.is_some_and(|remote| remote != era)
+    }
+
+    /// The same for what the client spoke last.
+    pub(super) fn client_crosses(&self) -> bool {
+        let state = self.lock();
+        state.client.is_some() && state.remote.is_some() && state.client != state.remote
+    }
+
+    /// True if the remote has answered in this era.
+    pub(super) fn is_confirmed(&self, era: Era) -> bool {
+        let state = self.lock();
+        state.confirmed && state.remote == Some(era)
+    }
+
+    /// True if nothing is known of the remote.
+    pub(super) fn is_unknown(&self) -> bool {
+        self.lock().remote.is_none()
+    }
+
+    /// The remote has answered in this era. True if that is news.
+    pub(super) fn confirm(&self, era: Era) -> bool {
+        let mut state = self.lock();
+        if self.fixed.is_some_and(|fixed| fixed != era) {
+            return false;
+        }
+        state.refused = None;
+        let known = state.confirmed && state.remote == Some(era);
+        (state.remote, state.confirmed) = (Some(era), true);
+        !known
+    }
+
+    /// True, once, if it is yet to be read what was kept of the last time.
+    pub(super) fn must_recall(&self) -> bool {
+        let mut state = self.lock();
+        !std::mem::replace(&mut state.recalled, true) && state.remote.is_none()
+    }
+
+    /// The remote spoke this era the last time.
+    pub(super) fn assume(&self, era: Era) {
+        self.lock().remote.get_or_insert(era);
+    }
+
+    /// The remote refused a message of `era` in a way that points to the other one, for certain
+    /// or perhaps.
+    pub(super) fn refused(&self, era: Era, certain: bool, failure: Failure) -> Verdict {
+        let mut state = self.lock();
+        if self.fixed.is_some() {
+            return Verdict::Stands(failure);
+        }
+        if !certain && state.confirmed && state.remote == Some(era) {
+            // It worked before: perhaps something in between speaks.
+            if state.doubted.is_some_and(|at| at.elapsed() < DOUBT) {
+                return Verdict::Stands(failure);
+            }
+            state.doubted = Some(Instant::now());
+        }
+        match state.refused.take() {
+            // Neither era: what it said first is the truth about it, and nothing is known.
+            Some((first, said)) if first != era => {
+                (state.remote, state.confirmed) = (None, false);
+                Verdict::Stands(said)
+            }
+            _ => {
+                state.refused = Some((era, failure));
+                (state.remote, state.confirmed) = (Some(era.other()), false);
+                Verdict::Other
+            }
+        }
+    }
+
+    /// Lets the translation from the client's `era` do something, making one where there is none.
+    pub(super) fn translate(
+        &self,
+        era: Era,
+        remote: &dyn Fn() -> String,
+        work: impl FnOnce(Translation<'_>) -> Vec<Effect>,
+    ) -> Vec<Effect> {
+        let mut state = self.lock();
+        work(match era {
+            Era::Legacy => Translation::ToModern(
+                state.to_modern.get_or_insert_with(|| ToModern::new(ids("m"), remote())),
+            ),
+            Era::Modern => Translation::ToLegacy(
+                state.to_legacy.get_or_insert_with(|| ToLegacy::new(ids("l"), remote())),
+            ),
+        })
+    }
+
+    /// The translation from the client's `era`, if there is one.
+    pub(super) fn existing<T>(
+        &self,
+        era: Era,
+        work: impl FnOnce(Translation<'_>) -> T,
+    ) -> Option<T> {
+        let mut state = self.lock();
+        match era {
+            Era::Legacy => state.to_modern.as_mut().map(Translation::ToModern).map(work),
+            Era::Modern => state.to_legacy.as_mut().map(Translation::ToLegacy).map(work),
+        }
+    }
+
+    /// Takes the translation from the client's `era` away: the requests of the client that it
+    /// still had, and the handshake that it answered.
+    pub(super) fn dissolve(&self, era: Era) -> (Vec<Message>, Option<(Message, Bytes)>) {
+        let mut state = self.lock();
+        match era {
+            Era::Legacy => state
+                .to_modern
+                .take()
+                .map_or_else(Default::default, |one| (one.open(), one.told())),
+            Era::Modern => {
+                (state.to_legacy.take().map_or_else(Vec::new, |one| one.open()), None)
+            }
+        }
+    }
+
+    /// The requests of the client that translations have.
+    pub(super) fn open(&self) -> Vec<Message> {
+        let state = self.lock();
+        let mut open = state.to_modern.as_ref().map_or_else(Vec::new, ToModern::open);
+        open.extend(state.to_legacy.as_ref().map_or_else(Vec::new, ToLegacy::open));
+        open
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One of the two.
+pub(super) enum Translation<'a> {
+    ToModern(&'a mut ToModern),
+    ToLegacy(&'a mut ToLegacy),
+}
+
+impl Translation<'_> {
+    pub(super) fn client(self, message: &Message) -> Vec<Effect> {
+        match self {
+            Self::ToModern(one) => one.client(message),
+            Self::ToLegacy(one) => one.client(message),
+        }
+    }
+
+    /// A subscription that was acknowledged already.
+    pub(super) fn listening(self, message: &Message) -> Vec<Effect> {
+        match self {
+            Self::ToModern(one) => one.client(message),
+            Self::ToLegacy(one) => one.listening(message),
+        }
+    }
+
+    pub(super) fn remote(self, message: &Message, origin: Option<&[u8]>) -> Vec<Effect> {
+        match self {
+            Self::ToModern(one) => one.remote(message, origin),
+            Self::ToLegacy(one) => one.remote(message, origin),
+        }
+    }
+
+    pub(super) fn tick(self, token: u64) -> Vec<Effect> {
+        match self {
+            Self::ToModern(one) => one.tick(token),
+            Self::ToLegacy(one) => one.tick(token),
+        }
+    }
+
+    pub(super) fn waits_for(self, id: &Bytes) -> bool {
+        match self {
+            Self::ToModern(one) => one.waits_for(id),
+            Self::ToLegacy(one) => one.waits_for(id),
+        }
+    }
+
+    /// The client shook hands in a session that is gone.
+    pub(super) fn resume(self, initialize: &Message) -> Vec<Effect> {
+        match self {
+            Self::ToModern(one) => one.resume(initialize),
+            Self::ToLegacy(_) => Vec::new(),
+        }
+    }
+}
+
+/// Unlike those of any client, and of the bridge's own requests.
+fn ids(direction: &str) -> String {
+    let random = getrandom::u32().unwrap_or(0);
+    format!("keyferry-{direction}{random:08x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::jsonrpc::BridgeError;
+
+    fn failure(text: &str) -> Failure {
+        BridgeError::new(-31004, text).into()
+    }
+
+    fn refused(eras: &Eras, era: Era, certain: bool, text: &str) -> Option<String> {
+        match eras.refused(era, certain, failure(text)) {
+            Verdict::Other => None,
+            Verdict::Stands(Failure::Bridge(error)) => Some(error.message),
+            Verdict::Stands(_) => panic!("not ours"),
+        }
+    }
+
+    #[test]
+    fn a_remote_that_refuses_both_eras_is_told_of_by_its_first_refusal() {
+        let eras = Eras::new(None);
+        assert_eq!(refused(&eras, Era::Legacy, false, "first"), None);
+        assert!(eras.crosses(Era::Legacy) && !eras.crosses(Era::Modern));
+        assert_eq!(refused(&eras, Era::Modern, false, "second"), Some("first".to_owned()));
+        assert!(eras.is_unknown());
+        assert_eq!(refused(&eras, Era::Legacy, false, "third"), None, "each time anew");
+    }
+
+    #[test]
+    fn a_remote_that_has_answered_is_doubted_now_and_then_only() {
+        let eras = Eras::new(None);
+        assert!(eras.confirm(Era::Modern) && !eras.confirm(Era::Modern));
+        assert_eq!(refused(&eras, Era::Modern, false, "a"), None);
+        eras.confirm(Era::Modern);
+        assert_eq!(refused(&eras, Era::Modern, false, "b"), Some("b".to_owned()));
+        assert_eq!(refused(&eras, Era::Modern, true, "c"), None, "what it says itself counts");
+    }
+
+    #[test]
+    fn flags_decide_for_good() {
+        let eras = Eras::new(Some(Era::Legacy));
+        assert_eq!(refused(&eras, Era::Legacy, true, "a"), Some("a".to_owned()));
+        eras.confirm(Era::Modern);
+        assert!(eras.crosses(Era::Modern));
+    }
+}

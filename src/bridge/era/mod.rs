@@ -2,6 +2,8 @@
 //! 2026-07-28, "Versioning and Compatibility"). Pure: no I/O and no clock; what has to be done
 //! comes back as [`Effect`]s.
 
+pub(super) mod to_modern;
+
 use crate::jsonrpc::object;
 use bytes::Bytes;
 use std::borrow::Cow;

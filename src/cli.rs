@@ -172,6 +172,10 @@ pub struct RunArgs {
     /// Transport; for compatibility: both mean Streamable HTTP, which is all there is
     #[arg(long, value_enum, default_value = "http-first")]
     pub transport: TransportArg,
+    /// Generation of MCP that the server speaks: `legacy` is 2025-11-25 and earlier, `modern`
+    /// is 2026-07-28 and later
+    #[arg(long, value_enum, default_value = "auto", value_name = "ERA")]
+    pub protocol: ProtocolArg,
     /// Seconds a request may take before it is cancelled [default: no limit]
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub timeout: Option<f64>,
@@ -208,6 +212,15 @@ pub enum SignInArg {
     Auto,
     /// Only `keyferry login` does
     Never,
+}
+
+/// What the server speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ProtocolArg {
+    /// Found out
+    Auto,
+    Legacy,
+    Modern,
 }
 
 /// Transports, in mcp-remote's spelling. So far both mean the same.

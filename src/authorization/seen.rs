@@ -18,6 +18,8 @@ pub struct Seen {
     pub legacy_tools: Option<Vec<u8>>,
     /// The same (modern).
     pub modern_tools: Option<Vec<u8>>,
+    /// Whether the remote spoke a modern revision of MCP.
+    pub modern: Option<bool>,
 }
 
 /// As it is sealed.
@@ -27,6 +29,8 @@ struct Payload {
     discover: Option<Box<RawValue>>,
     legacy_tools: Option<Box<RawValue>>,
     modern_tools: Option<Box<RawValue>>,
+    #[serde(default)]
+    modern: Option<bool>,
 }
 
 impl Seen {
@@ -36,6 +40,7 @@ impl Seen {
             discover: self.discover.or(before.discover),
             legacy_tools: self.legacy_tools.or(before.legacy_tools),
             modern_tools: self.modern_tools.or(before.modern_tools),
+            modern: self.modern.or(before.modern),
         }
     }
 
@@ -49,6 +54,7 @@ impl Seen {
             discover: raw(&self.discover),
             legacy_tools: raw(&self.legacy_tools),
             modern_tools: raw(&self.modern_tools),
+            modern: self.modern,
         };
         serde_json::to_vec(&payload).ok().map(Secret::new)
     }
@@ -61,6 +67,7 @@ impl Seen {
             discover: bytes(read.discover),
             legacy_tools: bytes(read.legacy_tools),
             modern_tools: bytes(read.modern_tools),
+            modern: read.modern,
         }
     }
 }
@@ -80,12 +87,25 @@ impl Authorization {
         current.as_ref().is_some_and(|current| current.origin == Origin::Token)
     }
 
+    /// Keeps which era the remote speaks, where the vault is used for it.
+    pub fn remember_era(&self, modern: bool) {
+        let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let origin = current.as_ref().map_or(Origin::Nothing, |current| current.origin);
+        drop(current);
+        if matches!(origin, Origin::Record | Origin::Token | Origin::Made) {
+            self.write_seen(Seen { modern: Some(modern), ..Seen::default() });
+        }
+    }
+
     /// Keeps what is `Some` in `seen` beside what was kept before, in its own time. Does
     /// nothing for remotes that need no sign-in, nor if nothing has changed.
     pub fn remember(&self, seen: Seen) {
-        if !self.remembers() {
-            return;
+        if self.remembers() {
+            self.write_seen(seen);
         }
+    }
+
+    fn write_seen(&self, seen: Seen) {
         let (vault, key, deadline) = (self.vault.clone(), self.seen_record(), self.deadline);
         let (tokens, seeing) = (self.tokens.clone(), self.seeing.clone());
         tokio::spawn(async move {

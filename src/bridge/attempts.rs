@@ -12,6 +12,7 @@ use crate::authorization::Credential;
 use crate::transport::{Content, EventStream, Lost, Reply, RequestHeaders};
 use reqwest::{Method, StatusCode};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// -32020 of MCP 2026-07-28: headers and body do not match.
 const HEADER_MISMATCH: i64 = -32020;
@@ -33,6 +34,10 @@ impl Exchange {
                 continue;
             }
             let credential = self.credential(tries).await?;
+            self.bridge.recall_era(credential.origin).await;
+            if self.calls.iter().any(|call| bridge.eras.crosses(call.era)) {
+                return Err(Failure::Crossed);
+            }
             let reply = self.post(&credential, &session).await?;
             let lost = reply.status == StatusCode::NOT_FOUND && self.used_session(&session);
             match reply.status {
@@ -53,7 +58,7 @@ impl Exchange {
                     let failure = bridge.http_error(reply).await;
                     let anew = !tries.listed_anew && is_header_mismatch(&failure);
                     if !anew || !self.list_anew().await {
-                        return self.failed(failure).await;
+                        return self.failed(400, failure).await;
                     }
                     tries.listed_anew = true;
                 }
@@ -61,7 +66,10 @@ impl Exchange {
                     bridge.took(&credential, self.era()).await;
                     return self.deliver(reply, &session, tries).await;
                 }
-                _ => return self.failed(bridge.http_error(reply).await).await,
+                status => {
+                    let failure = bridge.http_error(reply).await;
+                    return self.failed(status.as_u16(), failure).await;
+                }
             }
         }
     }
@@ -75,9 +83,11 @@ impl Exchange {
         Ok(fresh)
     }
 
-    /// An HTTP error is the end of it, unless only the stand-in has spoken so far.
-    async fn failed(&self, failure: Failure) -> Result<(), Failure> {
+    /// An HTTP error is the end of it, unless the remote speaks the other era, or only the
+    /// stand-in has spoken so far.
+    async fn failed(&self, status: u16, failure: Failure) -> Result<(), Failure> {
         let [ticket] = &self.tickets[..] else { return Err(failure) };
+        let failure = self.bridge.doubt(ticket, status, failure)?;
         let result = self.bridge.after_stand_in(&ticket.call, failure)?;
         self.answer(ticket, &result).await?;
         Ok(())
@@ -101,7 +111,7 @@ impl Exchange {
         for ticket in &self.tickets {
             ticket.mark_sent();
         }
-        let reply = self.bridge.remote.post(self.body.clone(), headers).await;
+        let reply = self.bridge.remote.post(self.body(), headers).await;
         if let (Ok(reply), [call, ..]) = (&reply, &self.calls[..]) {
             let (method, status) = (call.message.method().escape_debug(), reply.status.as_u16());
             tracing::debug!(%method, status, "the remote replied");
@@ -149,7 +159,8 @@ impl Exchange {
             tickets: &self.tickets,
             session: session.clone(),
             headers: &reply.headers,
-            acknowledged: &self.acknowledged,
+            subscription: &self.subscription,
+            crossed: AtomicBool::new(false),
         };
         match reply.content {
             Content::EventStream => {
@@ -173,6 +184,9 @@ impl Exchange {
                 return Err(self.bridge.refused(status, what, &body).into());
             }
         }
+        if delivery.has_crossed() {
+            return Err(Failure::Crossed);
+        }
         if delivery.is_done() { Ok(()) } else { Err(self.bridge.unanswered().into()) }
     }
 
@@ -185,6 +199,9 @@ impl Exchange {
         let mut resumption = Resumption::default();
         loop {
             let ended = delivery.stream(&mut stream).await;
+            if delivery.has_crossed() {
+                return Err(Failure::Crossed);
+            }
             if delivery.is_done() {
                 return Ok(());
             }

@@ -18,8 +18,19 @@ pub(super) struct Call {
     name: Option<String>,
     /// `params._meta`, as offsets into `params`.
     meta: Option<Range<usize>>,
+    /// Who gets the answer.
+    pub(super) source: Source,
     /// What the client answered when it was asked to sign in for this call.
     sign_in: Option<Answered>,
+}
+
+/// Who says something to the remote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Source {
+    /// The client, in its own words.
+    Client,
+    /// A translation between eras, for the client.
+    Translation,
 }
 
 /// The answer to a URL-mode elicitation.
@@ -50,7 +61,13 @@ impl Call {
             source.and_then(|range| object::string(&params[range])).map(|name| name.into_owned());
         let modern = version.is_some() || message.method() == "server/discover";
         let era = if modern { Era::Modern } else { Era::Legacy };
-        Ok(Self { message, era, version, name, meta, sign_in: None })
+        let source = Source::Client;
+        Ok(Self { message, era, version, name, meta, source, sign_in: None })
+    }
+
+    /// The same, said by someone else.
+    pub(super) fn by(self, source: Source) -> Self {
+        Self { source, ..self }
     }
 
     /// The same for which the client was asked to sign in.

@@ -5,12 +5,15 @@
 
 use super::Bridge;
 use super::call::{Call, Source};
+use super::era::signs::{self, Sign};
 use super::era::{Effect, Era};
-use super::eras::Translation;
+use super::eras::{Translation, Verdict};
 use super::pending::Ticket;
-use super::refusal::CLOSED;
-use super::stand_in::Told;
+use super::refusal::{CLOSED, Failure};
+use super::stand_in::{Told, answers};
 use super::stdout::Room;
+use crate::authorization::Origin;
+use crate::jsonrpc::object::get;
 use crate::jsonrpc::{BridgeError, Invalid, Kind, Message, error_response};
 use bytes::Bytes;
 use std::sync::Arc;
@@ -169,6 +172,19 @@ impl Bridge {
         }
     }
 
+    /// True if a notification of the client has to be translated, which it need not when it
+    /// came; that is done.
+    pub(super) fn crossed_meanwhile(self: &Arc<Self>, call: &Call) -> bool {
+        let Some(era) = self.eras.client().filter(|_| self.eras.client_crosses()) else {
+            return false;
+        };
+        if call.source != Source::Client {
+            return false;
+        }
+        self.translate(era, |translation| translation.client(&call.message));
+        true
+    }
+
     /// The remote speaks the client's era after all: what was translated goes to it as it is.
     fn speak_as_the_client(self: &Arc<Self>, era: Era) {
         let (open, told) = self.eras.dissolve(era);
@@ -188,6 +204,98 @@ impl Bridge {
         }
     }
 
+    /// The remote refused a request with this HTTP status: the failure to answer it with.
+    ///
+    /// # Errors
+    /// [`Failure::Crossed`] where the other era has to be tried.
+    pub(super) fn doubt(
+        &self,
+        ticket: &Ticket,
+        status: u16,
+        failure: Failure,
+    ) -> Result<Failure, Failure> {
+        let (era, method) = (ticket.era(), ticket.method());
+        let error = match &failure {
+            Failure::Remote(message) => Some(&**message),
+            _ => None,
+        };
+        let sign = signs::of_refusal(era, method, status, error);
+        // An error of its own making, of a remote that speaks this era.
+        let its_own = error.is_some() && sign != Sign::Certain && self.eras.is_confirmed(era);
+        if sign == Sign::Nothing || its_own {
+            return Ok(failure);
+        }
+        match self.eras.refused(era, sign == Sign::Certain, failure) {
+            Verdict::Stands(failure) => Ok(failure),
+            Verdict::Other => {
+                tracing::info!("the remote may speak another generation of MCP; that is tried");
+                Err(Failure::Crossed)
+            }
+        }
+    }
+
+    /// The same for a session that could not be begun anew.
+    pub(super) fn doubt_session(
+        self: &Arc<Self>,
+        initialize: &Message,
+        failure: Failure,
+    ) -> Failure {
+        let (status, error) = match &failure {
+            Failure::Remote(message) => (400, Some(&**message)),
+            Failure::Bridge(error) => (error.http_status.unwrap_or(0), None),
+            _ => return failure,
+        };
+        let sign = signs::of_refusal(Era::Legacy, "initialize", status, error);
+        if sign == Sign::Nothing {
+            return failure;
+        }
+        match self.eras.refused(Era::Legacy, sign == Sign::Certain, failure) {
+            Verdict::Stands(failure) => failure,
+            Verdict::Other => {
+                self.leave_session(initialize);
+                Failure::Crossed
+            }
+        }
+    }
+
+    /// Takes note of the era in which the remote answered; a new text where a modern client
+    /// must see another one.
+    pub(super) fn learn_era(&self, call: &Call, answer: &Message) -> Option<Bytes> {
+        let decides = match call.era {
+            Era::Legacy => call.message.method() == "initialize",
+            Era::Modern => !self.eras.is_confirmed(Era::Modern),
+        };
+        if !decides {
+            return None;
+        }
+        let result = answer.result()?;
+        let discovered = || get(result, "supportedVersions").is_some();
+        if call.era == Era::Legacy || get(result, "resultType").is_some() || discovered() {
+            if self.eras.confirm(call.era) {
+                self.authorization.remember_era(call.era == Era::Modern);
+            }
+            return None;
+        }
+        // A legacy server that asks for no handshake has taken the message for one of its own.
+        if !self.eras.is_unknown() {
+            return None;
+        }
+        self.eras.assume(Era::Legacy);
+        Some(answers::response(&call.message.id()?, &answers::not_to_be_kept(result)))
+    }
+
+    /// Reads, once, which era the remote spoke the last time: kept where the vault is used.
+    pub(super) async fn recall_era(&self, origin: Origin) {
+        if matches!(origin, Origin::Nothing | Origin::Flags) || !self.eras.must_recall() {
+            return;
+        }
+        match self.last_seen().await.modern {
+            Some(true) => self.eras.recall(Era::Modern),
+            Some(false) => self.eras.recall(Era::Legacy),
+            None => {}
+        }
+    }
+
     /// The legacy session is gone, and the remote is modern now.
     pub(super) fn leave_session(self: &Arc<Self>, initialize: &Message) {
         tracing::info!("the remote speaks a modern revision of MCP now; the session is translated");
@@ -195,7 +303,9 @@ impl Bridge {
         if let Some(before) = self.session.end() {
             self.delete_soon(before);
         }
-        self.translate(Era::Legacy, |one| one.resume(initialize));
+        if self.eras.client() == Some(Era::Legacy) {
+            self.translate(Era::Legacy, |one| one.resume(initialize));
+        }
     }
 
     /// Answers what translations still have, at the end.

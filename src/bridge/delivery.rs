@@ -3,9 +3,12 @@
 
 use super::Bridge;
 use super::call::Call;
+use super::crossing::From;
 use super::era::Era;
 use super::pending::Ticket;
+use super::refusal::Failure;
 use super::session::Snapshot;
+use super::subscription::Subscription;
 use crate::jsonrpc::{Invalid, Kind, Line, Message, same_id, with_id};
 use crate::transport::{EventStream, Lost};
 use bytes::Bytes;
@@ -24,14 +27,20 @@ pub(super) struct Delivery<'a> {
     pub(super) session: Snapshot,
     /// Of the HTTP response.
     pub(super) headers: &'a HeaderMap,
-    /// The subscription was acknowledged here already.
-    pub(super) acknowledged: &'a AtomicBool,
+    pub(super) subscription: &'a Subscription,
+    /// What came is the answer of a remote of the other era.
+    pub(super) crossed: AtomicBool,
 }
 
 impl Delivery<'_> {
     /// True once none of the requests waits any more.
     pub(super) fn is_done(&self) -> bool {
-        !self.tickets.iter().any(|ticket| self.bridge.pending.holds(ticket))
+        self.has_crossed() || !self.tickets.iter().any(|ticket| self.bridge.pending.holds(ticket))
+    }
+
+    /// True once it is clear that the requests are of the wrong era for the remote.
+    pub(super) fn has_crossed(&self) -> bool {
+        self.crossed.load(Ordering::Relaxed)
     }
 
     /// Delivers events until the stream ends.
@@ -68,14 +77,16 @@ impl Delivery<'_> {
     pub(super) async fn line(&self, text: Bytes) -> Result<(), Invalid> {
         let line = Line::read(text.clone())?;
         let room = self.bridge.outbox.reserve(text.len()).await;
-        match line {
-            Line::One(message) => room.send(self.accept(&message)),
+        let texts = match line {
+            Line::One(message) => self.accept(&message).into_iter().collect(),
             Line::Batch(elements) => {
                 let count = elements.len();
                 let messages: Vec<_> = elements.into_iter().flatten().collect();
-                room.send(self.batch(text, &messages, count));
+                self.batch(text, &messages, count)
             }
-        }
+        };
+        let from = self.tickets.first().map_or(From::Unasked, From::Reply);
+        self.bridge.pass(room, from, texts);
         Ok(())
     }
 
@@ -97,16 +108,30 @@ impl Delivery<'_> {
     fn accept(&self, message: &Message) -> Option<Bytes> {
         if message.kind() != Kind::Response {
             if message.method() == "notifications/subscriptions/acknowledged"
-                && self.acknowledged.swap(false, Ordering::Relaxed)
+                && self.subscription.is_known()
             {
-                self.tickets.iter().for_each(|ticket| self.bridge.joined(&ticket.call));
+                self.tickets.iter().for_each(|ticket| self.bridge.joined(ticket));
                 return None;
             }
-            return Some(self.bridge.unsolicited(message, self.epoch()));
+            let text = self.bridge.unsolicited(message, self.epoch());
+            return Some(match self.tickets {
+                [ticket] if ticket.stays_open() => {
+                    self.subscription.for_client(message, &ticket.id)
+                }
+                _ => text,
+            });
         }
         let (ticket, text) = match message.id() {
             Some(id) => {
-                let ticket = self.tickets.iter().find(|ticket| same_id(&ticket.id, &id));
+                let answers = |ticket: &&Ticket| {
+                    same_id(&ticket.id, &id) || self.subscription.is_answered_by(&id)
+                };
+                let ticket = self.tickets.iter().find(answers);
+                if let Some(ticket) = ticket.filter(|_| message.error().is_some())
+                    && let Some(instead) = self.doubtful(ticket, message)
+                {
+                    return instead;
+                }
                 let ticket = ticket.filter(|ticket| self.bridge.pending.claim(ticket));
                 let Some(ticket) = ticket else {
                     tracing::warn!(
@@ -116,7 +141,15 @@ impl Delivery<'_> {
                 };
                 // A peer that reads numbers as doubles spells some ids in another way.
                 let same = ticket.id == id;
-                (ticket, if same { message.text().clone() } else { with_id(message, &ticket.id) })
+                let text = if same { message.text().clone() } else { with_id(message, &ticket.id) };
+                let text = match ticket.stays_open() {
+                    false => text,
+                    true => match Message::read(text.clone()) {
+                        Ok(message) => self.subscription.for_client(&message, &ticket.id),
+                        Err(_) => text,
+                    },
+                };
+                (ticket, text)
             }
             // An error without an id, on the stream of one request, can mean no other.
             None => match self.tickets {
@@ -127,6 +160,22 @@ impl Delivery<'_> {
             },
         };
         Some(self.bridge.learn(&ticket.call, message, self.headers).unwrap_or(text))
+    }
+
+    /// An error that points to the other era: nothing is delivered, or what was said first.
+    fn doubtful(&self, ticket: &Ticket, message: &Message) -> Option<Option<Bytes>> {
+        let error = Failure::Remote(Box::new(message.clone()));
+        match self.bridge.doubt(ticket, 200, error) {
+            Ok(Failure::Remote(same)) if same.text() == message.text() => None,
+            Ok(first) => {
+                let claimed = self.bridge.pending.claim(ticket);
+                Some(first.answer(&ticket.id).filter(|_| claimed))
+            }
+            Err(_) => {
+                self.crossed.store(true, Ordering::Relaxed);
+                Some(None)
+            }
+        }
     }
 
     /// The session that this stream belongs to: for a handshake the one it opens.
@@ -151,6 +200,9 @@ impl Bridge {
             return self.instead_of_error(call, answer);
         }
         self.keep(call, answer);
+        if let Some(text) = self.learn_era(call, answer) {
+            return Some(text);
+        }
         match (call.era, call.message.method()) {
             (Era::Legacy, "initialize") => self.begin(&call.message, answer, headers),
             (_, "tools/list") => return self.tools.learn(call, answer),
@@ -177,7 +229,7 @@ impl Bridge {
     ) -> Result<(), Invalid> {
         for message in Line::read(text)?.into_messages() {
             let room = self.outbox.reserve(message.text().len()).await;
-            let text = match message.kind() {
+            let taken = match message.kind() {
                 Kind::Response => {
                     let ticket = message.id().and_then(|id| self.pending.get(&id));
                     let ticket = ticket.filter(|ticket| {
@@ -188,14 +240,15 @@ impl Bridge {
                     match ticket.filter(|ticket| self.pending.take_over(ticket)) {
                         Some(ticket) => {
                             let learned = self.learn(&ticket.call, &message, &HeaderMap::new());
-                            learned.unwrap_or_else(|| message.text().clone())
+                            (learned.unwrap_or_else(|| message.text().clone()), Some(ticket))
                         }
                         None => continue,
                     }
                 }
-                Kind::Request | Kind::Notification => self.unsolicited(&message, epoch),
+                Kind::Request | Kind::Notification => (self.unsolicited(&message, epoch), None),
             };
-            room.send([text]);
+            let (text, ticket) = taken;
+            self.pass(room, ticket.as_ref().map_or(From::Unasked, From::Reply), [text]);
         }
         Ok(())
     }

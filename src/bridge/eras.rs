@@ -26,6 +26,8 @@ struct State {
     client: Option<Era>,
     /// What was kept of the last time has been read.
     recalled: bool,
+    /// What it was.
+    kept: Option<Era>,
     /// The first refusal since the remote last answered, and the era in which it refused.
     refused: Option<(Era, Failure)>,
     doubted: Option<Instant>,
@@ -77,16 +79,21 @@ impl Eras {
         self.lock().remote.is_none()
     }
 
-    /// The remote has answered in this era. True if that is news.
+    /// The remote has answered in this era. True if that is to be kept for the next time: it is
+    /// not the client's own, which is tried first, or not what was kept.
     pub(super) fn confirm(&self, era: Era) -> bool {
-        let mut state = self.lock();
-        if self.fixed.is_some_and(|fixed| fixed != era) {
+        if self.fixed.is_some() {
             return false;
         }
+        let mut state = self.lock();
         state.refused = None;
-        let known = state.confirmed && state.remote == Some(era);
         (state.remote, state.confirmed) = (Some(era), true);
-        !known
+        let expected = state.kept.or(state.client).unwrap_or(era);
+        let news = expected != era;
+        if news {
+            state.kept = Some(era);
+        }
+        news
     }
 
     /// True, once, if it is yet to be read what was kept of the last time.
@@ -96,6 +103,13 @@ impl Eras {
     }
 
     /// The remote spoke this era the last time.
+    pub(super) fn recall(&self, era: Era) {
+        let mut state = self.lock();
+        state.kept = Some(era);
+        state.remote.get_or_insert(era);
+    }
+
+    /// The remote is taken to speak this era, if nothing else is known.
     pub(super) fn assume(&self, era: Era) {
         self.lock().remote.get_or_insert(era);
     }
@@ -164,13 +178,10 @@ impl Eras {
     pub(super) fn dissolve(&self, era: Era) -> (Vec<Message>, Option<(Message, Bytes)>) {
         let mut state = self.lock();
         match era {
-            Era::Legacy => state
-                .to_modern
-                .take()
-                .map_or_else(Default::default, |one| (one.open(), one.told())),
-            Era::Modern => {
-                (state.to_legacy.take().map_or_else(Vec::new, |one| one.open()), None)
+            Era::Legacy => {
+                state.to_modern.take().map_or_else(Default::default, |one| (one.open(), one.told()))
             }
+            Era::Modern => (state.to_legacy.take().map_or_else(Vec::new, |one| one.open()), None),
         }
     }
 
@@ -275,7 +286,8 @@ mod tests {
     #[test]
     fn a_remote_that_has_answered_is_doubted_now_and_then_only() {
         let eras = Eras::new(None);
-        assert!(eras.confirm(Era::Modern) && !eras.confirm(Era::Modern));
+        eras.client_speaks(Era::Legacy);
+        assert!(eras.confirm(Era::Modern) && !eras.confirm(Era::Modern), "kept once");
         assert_eq!(refused(&eras, Era::Modern, false, "a"), None);
         eras.confirm(Era::Modern);
         assert_eq!(refused(&eras, Era::Modern, false, "b"), Some("b".to_owned()));
@@ -288,5 +300,16 @@ mod tests {
         assert_eq!(refused(&eras, Era::Legacy, true, "a"), Some("a".to_owned()));
         eras.confirm(Era::Modern);
         assert!(eras.crosses(Era::Modern));
+    }
+
+    #[test]
+    fn what_was_kept_counts_until_the_remote_answers_otherwise() {
+        let eras = Eras::new(None);
+        eras.client_speaks(Era::Legacy);
+        assert!(eras.must_recall() && !eras.must_recall());
+        eras.recall(Era::Modern);
+        assert!(eras.crosses(Era::Legacy));
+        assert_eq!(refused(&eras, Era::Modern, true, "a"), None);
+        assert!(eras.confirm(Era::Legacy), "that is to be kept now");
     }
 }

@@ -3,15 +3,17 @@
 
 use super::Bridge;
 use super::call::{Answered, Call};
+use super::crossing::From;
 use super::intake::Held;
 use super::pending::Ticket;
 use super::refusal::{Failure, TIMED_OUT};
 use super::stand_in::{HANDSHAKE, Next, SEEN, Wants};
+use super::subscription::Subscription;
 use super::tries::Tries;
-use crate::jsonrpc::{BridgeError, error_response, with_id};
+use crate::jsonrpc::{BridgeError, error_response};
 use bytes::Bytes;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::OwnedRwLockWriteGuard;
 
@@ -24,8 +26,7 @@ pub(super) struct Exchange {
     pub(super) calls: Vec<Arc<Call>>,
     /// What is POSTed.
     pub(super) body: Bytes,
-    /// A subscription that was acknowledged here: the remote's acknowledgement is to follow.
-    pub(super) acknowledged: AtomicBool,
+    pub(super) subscription: Subscription,
     /// Its share of what may wait.
     pub(super) _held: Held,
 }
@@ -37,8 +38,13 @@ impl Exchange {
             None => self.until_answered().await,
             Some(limit) => self.in_time(limit).await,
         };
-        if let Err(failure) = outcome {
-            self.answer_with(&failure.with_command()).await;
+        match outcome {
+            Ok(()) => {}
+            Err(Failure::Crossed) => {
+                let acknowledged = self.subscription.acknowledged.load(Ordering::Relaxed);
+                self.bridge.cross(&self.tickets, acknowledged);
+            }
+            Err(failure) => self.answer_with(&failure.with_command()).await,
         }
     }
 
@@ -55,6 +61,10 @@ impl Exchange {
             let before = self.bridge.stand_in.acceptances();
             let need = match self.attempts(&mut tries).await {
                 Err(Failure::Person(need)) => need,
+                Err(failure) if self.comes_back(&failure).await => {
+                    tries = Tries::of(self);
+                    continue;
+                }
                 outcome => return outcome,
             };
             if self.bridge.stand_in.acceptances() != before && tries.may_wait() {
@@ -123,7 +133,7 @@ impl Exchange {
     }
 
     /// A stream that is meant to last.
-    fn stays_open(&self) -> bool {
+    pub(super) fn stays_open(&self) -> bool {
         self.tickets.iter().any(Ticket::stays_open)
     }
 
@@ -147,17 +157,17 @@ impl Exchange {
     /// Answers one of them with an error.
     pub(super) async fn fail(&self, ticket: &Ticket, failure: &Failure) {
         let answer = match failure {
-            Failure::Bridge(error) => error_response(Some(&ticket.id), error),
-            Failure::Remote(message) => with_id(message, &ticket.id),
             Failure::Person(need) => {
                 let error = self.bridge.sign_in_needed(need, None);
-                error_response(Some(&ticket.id), &error)
+                Some(error_response(Some(&ticket.id), &error))
             }
+            other => other.answer(&ticket.id),
         };
+        let Some(answer) = answer else { return };
         let room = self.bridge.outbox.reserve(answer.len()).await;
         if self.bridge.pending.claim(ticket) {
             tracing::debug!(method = %ticket.method().escape_debug(), "answered with an error");
-            room.send([answer]);
+            self.bridge.pass(room, From::Reply(ticket), [answer]);
         }
     }
 }

@@ -1,17 +1,18 @@
 //! What the client says: requests each on their own way, and answers to the server.
 
 use super::Bridge;
-use super::call::Call;
+use super::call::{Call, Source};
+use super::crossing::From;
 use super::exchange::Exchange;
 use super::pending::Ticket;
 use super::refusal::{CLOSED, NOT_ALLOWED};
 use super::stdin::{Incoming, Stdin};
+use super::subscription::Subscription;
 use crate::jsonrpc::{BridgeError, IdKey, Invalid, Kind, Line, Message, error_response};
 use bytes::Bytes;
 use reqwest::header::HeaderMap;
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 impl Bridge {
     /// The next line; while very much waits for the remote or for the client to read, none
@@ -53,7 +54,7 @@ impl Bridge {
 
     pub(super) fn take_line(self: &Arc<Self>, line: Bytes) {
         let taken = match Line::read(line.clone()) {
-            Ok(Line::One(message)) => self.take(message),
+            Ok(Line::One(message)) => self.take_from_client(message),
             Ok(Line::Batch(elements)) => self.take_batch(line, elements),
             Err(invalid) => Err(invalid),
         };
@@ -62,11 +63,12 @@ impl Bridge {
         }
     }
 
-    fn take(self: &Arc<Self>, message: Message) -> Result<(), Invalid> {
+    /// A message in the era of the remote, as far as that is known.
+    pub(super) fn take(self: &Arc<Self>, message: Message, source: Source) -> Result<(), Invalid> {
         match message.kind() {
             Kind::Response => self.take_response(message),
-            Kind::Notification => self.take_notification(Call::read(message)?),
-            Kind::Request => return self.take_request(Call::read(message)?),
+            Kind::Notification => self.take_notification(Call::read(message)?.by(source)),
+            Kind::Request => return self.take_request(Call::read(message)?.by(source)),
         }
         Ok(())
     }
@@ -82,7 +84,8 @@ impl Bridge {
             return Err(Invalid { code: -32600, id: None, why });
         }
         // A remote that negotiated something else than the client was told may have none.
-        let whole = if session.told.is_none() { self.as_one(&elements) } else { None };
+        let as_it_is = session.told.is_none() && !self.eras.client_crosses();
+        let whole = if as_it_is { self.as_one(&elements) } else { None };
         if let Some(calls) = whole {
             let calls: Vec<_> = calls.into_iter().map(Arc::new).collect();
             let tickets = calls.iter().filter(|call| call.is_request()).map(Ticket::new).collect();
@@ -91,7 +94,7 @@ impl Bridge {
         }
         // What has no answer, or must be looked at here, or is wrong: each by itself.
         for element in elements {
-            if let Err(invalid) = element.and_then(|message| self.take(message)) {
+            if let Err(invalid) = element.and_then(|message| self.take_from_client(message)) {
                 self.answer(invalid_response(&invalid));
             }
         }
@@ -128,7 +131,8 @@ impl Bridge {
             return Err(Invalid { code: -32600, id: Some(ticket.id), why });
         }
         if !self.may_send(&call) {
-            self.answer(error_response(Some(&ticket.id), &self.not_allowed(&call)));
+            let refusal = error_response(Some(&ticket.id), &self.not_allowed(&call));
+            self.send_now(From::Reply(&ticket), refusal);
             return Ok(());
         }
         if ticket.method() == "initialize" {
@@ -140,11 +144,11 @@ impl Bridge {
     }
 
     /// A client that shakes hands again does not wait for the first attempt any more.
-    fn give_up_handshake(&self) {
+    fn give_up_handshake(self: &Arc<Self>) {
         for ticket in self.pending.all().iter().filter(|one| one.method() == "initialize") {
             self.pending.cancel(&ticket.id);
             let error = BridgeError::new(CLOSED, "another initialize took the place of this one");
-            self.answer(error_response(Some(&ticket.id), &error));
+            self.send_now(From::Reply(ticket), error_response(Some(&ticket.id), &error));
         }
     }
 
@@ -168,8 +172,8 @@ impl Bridge {
         let ids: Vec<_> = tickets.iter().map(|ticket| ticket.id.clone()).collect();
         let handshake = tickets.iter().any(|ticket| ticket.method() == "initialize");
         let _held = self.requests.hold(body.len());
-        let acknowledged = AtomicBool::new(false);
-        let exchange = Exchange { bridge: self.clone(), tickets, calls, body, acknowledged, _held };
+        let subscription = Subscription::default();
+        let exchange = Exchange { bridge: self.clone(), tickets, calls, body, subscription, _held };
         let gate = self.gate.clone();
         // Taken now, in the client's order, not when the task first runs.
         let alone = if handshake { gate.clone().try_write_owned().ok() } else { None };

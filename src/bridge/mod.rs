@@ -3,8 +3,10 @@
 
 mod attempts;
 mod call;
+mod crossing;
 mod delivery;
 mod era;
+mod eras;
 mod exchange;
 mod incoming;
 mod intake;
@@ -20,17 +22,20 @@ mod shutdown;
 mod stand_in;
 mod stdin;
 mod stdout;
+mod subscription;
 mod tools;
 mod tries;
 #[cfg(unix)]
 mod unix;
 
+pub use era::Era;
 pub use shutdown::Ended;
 pub use tools::ToolFilter;
 
 use crate::authorization::Authorization;
 use crate::jsonrpc::{BridgeError, Kind, Line, Message, error_response};
 use crate::transport::StreamableHttp;
+use eras::Eras;
 use intake::Intake;
 use pending::Pending;
 use refusal::TOO_LARGE;
@@ -62,6 +67,8 @@ pub struct Settings {
     pub auth_timeout: Duration,
     /// Largest message in bytes.
     pub max_message: usize,
+    /// The era that the remote speaks; found out by default.
+    pub protocol: Option<Era>,
 }
 
 /// What the parts of a running bridge share.
@@ -71,6 +78,7 @@ struct Bridge {
     outbox: Outbox,
     pending: Pending,
     session: Session,
+    eras: Eras,
     tools: Tools,
     timeout: Option<Duration>,
     auth_timeout: Duration,
@@ -101,6 +109,7 @@ pub async fn run(settings: Settings) -> std::io::Result<Ended> {
         outbox,
         pending: Pending::default(),
         session: Session::default(),
+        eras: Eras::new(settings.protocol),
         tools: Tools::new(settings.tools),
         timeout: settings.timeout,
         auth_timeout: settings.auth_timeout,

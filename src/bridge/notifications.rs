@@ -42,6 +42,9 @@ impl Bridge {
                 Some(alone) => alone,
                 None => gate.write_owned().await,
             };
+            if bridge.crossed_meanwhile(&call) {
+                return;
+            }
             let session = bridge.session.snapshot();
             if session.told.is_some() {
                 // The remote has heard it, or will, when the real session begins.
@@ -145,7 +148,7 @@ impl Bridge {
 
     pub(super) fn log_refusal(&self, what: &str, told: Result<(), Failure>) {
         match told {
-            Ok(()) => {}
+            Ok(()) | Err(Failure::Crossed) => {}
             Err(Failure::Bridge(error)) => {
                 tracing::warn!("{what} did not get through: {}", error.message)
             }
@@ -161,6 +164,9 @@ impl Bridge {
 
     /// Sends one notification; a lost session is begun anew once.
     async fn notify(self: &Arc<Self>, call: &Call) -> Result<(), Failure> {
+        if self.crossed_meanwhile(call) {
+            return Ok(());
+        }
         let session = self.session.snapshot();
         let text = call.message.text().clone();
         if call.era == Era::Modern {
@@ -189,6 +195,7 @@ impl Bridge {
 fn was_not_taken(failure: &Failure) -> bool {
     match failure {
         Failure::Person(_) => true,
+        Failure::Crossed => false,
         Failure::Bridge(error) => matches!(error.code, SIGN_IN_NEEDED | UNREACHABLE | VAULT),
         Failure::Remote(_) => false,
     }
@@ -197,7 +204,7 @@ fn was_not_taken(failure: &Failure) -> bool {
 fn is_not_found(failure: &Failure) -> bool {
     match failure {
         Failure::Bridge(error) => error.http_status == Some(StatusCode::NOT_FOUND.as_u16()),
-        Failure::Remote(_) | Failure::Person(_) => false,
+        Failure::Remote(_) | Failure::Person(_) | Failure::Crossed => false,
     }
 }
 

@@ -3,6 +3,7 @@
 
 use super::Bridge;
 use super::call::Call;
+use super::crossing::From;
 use super::refusal::Failure;
 use super::session::Snapshot;
 use crate::authorization::Credential;
@@ -56,7 +57,7 @@ impl Bridge {
     /// # Errors
     /// If no answer comes in time.
     pub(super) async fn ask(
-        &self,
+        self: &Arc<Self>,
         request: Bytes,
         epoch: u64,
         put: impl Fn(&mut HeaderMap),
@@ -66,7 +67,7 @@ impl Bridge {
     }
 
     async fn ask_patiently(
-        &self,
+        self: &Arc<Self>,
         request: Bytes,
         epoch: u64,
         put: impl Fn(&mut HeaderMap),
@@ -94,11 +95,11 @@ impl Bridge {
         Err(self.unanswered().into())
     }
 
-    async fn own_answer(&self, text: Bytes, id: &[u8], epoch: u64) -> Option<Message> {
+    async fn own_answer(self: &Arc<Self>, text: Bytes, id: &[u8], epoch: u64) -> Option<Message> {
         let mut answer = None;
         for message in Line::read(text).ok()?.into_messages() {
             if message.kind() != Kind::Response {
-                self.outbox.send(self.unsolicited(&message, epoch)).await;
+                self.send(From::Unasked, self.unsolicited(&message, epoch)).await;
             } else if message.id().is_some_and(|found| same_id(&found, id)) {
                 answer = Some(message);
             }
@@ -127,7 +128,7 @@ impl Bridge {
     }
 
     /// Reads the list of tools again, as the client of `call` would. False if that fails.
-    pub(super) async fn list_tools_anew(&self, call: &Call) -> bool {
+    pub(super) async fn list_tools_anew(self: &Arc<Self>, call: &Call) -> bool {
         let meta = call.meta().unwrap_or(b"{}");
         let mut cursor = None::<Vec<u8>>;
         for _ in 0..PAGES {

@@ -1,6 +1,6 @@
 //! The requests of the client that have no answer yet: each gets one, and one only.
 
-use super::call::Call;
+use super::call::{Call, Source};
 use super::era::Era;
 use crate::jsonrpc::IdKey;
 use bytes::Bytes;
@@ -42,6 +42,11 @@ impl Ticket {
 
     pub(super) fn era(&self) -> Era {
         self.call.era
+    }
+
+    /// Who gets the answer.
+    pub(super) fn source(&self) -> Source {
+        self.call.source
     }
 
     pub(super) fn method(&self) -> &str {
@@ -148,6 +153,12 @@ impl Pending {
             task.abort();
         }
         self.fewer.notify_waiters();
+    }
+
+    /// Takes a request out that goes another way: its own task may end by itself. False if it
+    /// was answered or given up.
+    pub(super) fn withdraw(&self, ticket: &Ticket) -> bool {
+        self.claim(ticket)
     }
 
     /// Every request that still waits, oldest or not.

@@ -1,6 +1,7 @@
 //! A session that the remote has forgotten, begun anew (MCP 2025-11-25, "Session Management").
 
 use super::Bridge;
+use super::crossing::From;
 use super::refusal::{CLOSED, Failure, UNREACHABLE};
 use super::session::Snapshot;
 use super::stand_in::Told;
@@ -41,7 +42,12 @@ impl Bridge {
         if let Some(one) = last.as_ref().filter(|one| one.lost == epoch && one.at >= came) {
             return Err(one.failure.clone());
         }
-        let outcome = self.begin_anew(&lost).await.map_err(|failure| match lost.is_stand_in() {
+        let begun = self.begin_anew(&lost).await;
+        let outcome = begun.map_err(|failure| match (self.session.initialize(), failure) {
+            (Some(initialize), failure) => self.doubt_session(&initialize, failure),
+            (None, failure) => failure,
+        });
+        let outcome = outcome.map_err(|failure| match lost.is_stand_in() {
             true => self.not_live(failure),
             false => self.not_begun(failure),
         });
@@ -98,7 +104,7 @@ impl Bridge {
     }
 
     /// Log level and subscriptions, as the client had set them.
-    async fn say_again(&self, fresh: &Snapshot) {
+    async fn say_again(self: &Arc<Self>, fresh: &Snapshot) {
         for request in self.session.remembered() {
             let own = with_id(&request, &self.session.own_id());
             let asked = self.ask(own, fresh.epoch, |headers| fresh.put_headers(headers)).await;
@@ -126,10 +132,10 @@ impl Bridge {
     }
 
     /// Tells the client to look again at what it was promised to hear of.
-    pub(super) async fn announce(&self, changes: &[&str]) {
+    pub(super) async fn announce(self: &Arc<Self>, changes: &[&str]) {
         for method in changes {
             let text = format!(r#"{{"jsonrpc":"2.0","method":"{method}"}}"#);
-            self.outbox.send(text.into()).await;
+            self.send(From::Unasked, text.into()).await;
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::Bridge;
 use crate::authorization::{AuthorizationError, Credential, Kind as With, Need, Refusal};
-use crate::jsonrpc::{BridgeError, Kind, Message};
+use crate::jsonrpc::{BridgeError, Kind, Message, error_response, with_id};
 use crate::transport::{Lost, Reply, SendFailure};
 use bytes::Bytes;
 use std::sync::Arc;
@@ -26,6 +26,8 @@ pub(super) enum Failure {
     Remote(Box<Message>),
     /// A person has to sign in; the request was not executed.
     Person(Box<Need>),
+    /// The remote speaks the other era; the request was not executed.
+    Crossed,
 }
 
 impl From<BridgeError> for Failure {
@@ -35,6 +37,15 @@ impl From<BridgeError> for Failure {
 }
 
 impl Failure {
+    /// The response to the raw `id`; none where a person is needed, or it is not answered at all.
+    pub(super) fn answer(&self, id: &[u8]) -> Option<Bytes> {
+        match self {
+            Self::Bridge(error) => Some(error_response(Some(id), error)),
+            Self::Remote(message) => Some(with_id(message, id)),
+            Self::Person(_) | Self::Crossed => None,
+        }
+    }
+
     /// With the command to run in the message: clients show their person nothing else.
     pub(super) fn with_command(mut self) -> Self {
         if let Self::Bridge(error) = &mut self

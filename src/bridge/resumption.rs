@@ -74,7 +74,7 @@ impl Resumption {
                 }
                 Err(Failure::Person(need)) => return Err(need),
                 Err(Failure::Bridge(error)) if is_final(&error) => return Ok(None),
-                Err(Failure::Remote(_)) => return Ok(None),
+                Err(Failure::Remote(_) | Failure::Crossed) => return Ok(None),
                 Ok(_) | Err(Failure::Bridge(_)) => {}
             }
         }

@@ -1,6 +1,7 @@
 //! The end: in every state within a second.
 
 use super::Bridge;
+use super::call::Source;
 use super::refusal::CLOSED;
 use super::session::Snapshot;
 use crate::jsonrpc::{BridgeError, error_response};
@@ -89,12 +90,12 @@ async fn signal() -> Ended {
 impl Bridge {
     /// Lets what is nearly done be done, answers the rest, and takes leave of the remote.
     pub(super) async fn finish(
-        &self,
+        self: &Arc<Self>,
         ended: Ended,
         mut sooner: impl Future<Output = Ended> + Unpin,
     ) {
         let settled = tokio::time::Instant::now() + SETTLED;
-        if ended == Ended::InputClosed && self.pending.is_awaited() {
+        if ended == Ended::InputClosed && self.is_awaited() {
             tokio::select! {
                 () = self.all_answered() => {}
                 () = tokio::time::sleep(GRACE) => {}
@@ -105,8 +106,11 @@ impl Bridge {
         for ticket in self.pending.all() {
             // Each aborted: nothing may still write for it.
             self.pending.cancel(&ticket.id);
-            let _ = self.outbox.try_send(error_response(Some(&ticket.id), &error));
+            if ticket.source() == Source::Client {
+                let _ = self.outbox.try_send(error_response(Some(&ticket.id), &error));
+            }
         }
+        self.end_translations();
         let session = self.session.end();
         if ended != Ended::OutputClosed {
             self.outbox.flushed(LAST_LINES).await;
@@ -118,9 +122,14 @@ impl Bridge {
     }
 
     async fn all_answered(&self) {
-        while self.pending.is_awaited() {
+        while self.is_awaited() {
             self.pending.fewer().await;
         }
+    }
+
+    /// True if the client waits for an answer that may come.
+    fn is_awaited(&self) -> bool {
+        self.pending.is_awaited()
     }
 
     /// Ends a session at the remote that is of no use any more, in its own time.

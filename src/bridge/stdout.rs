@@ -84,6 +84,11 @@ impl Outbox {
         let _ = tokio::time::timeout(limit, self.room.acquire_many(ROOM as u32)).await;
     }
 
+    /// Room at once, beyond the limit: for the little that the bridge says by itself.
+    pub(super) fn at_once(&self) -> Room<'_> {
+        Room { outbox: self, permit: None }
+    }
+
     /// Waits for room for so many bytes. An answer is claimed only after this, so that
     /// nothing can take it away between its claim and the queue.
     pub(super) async fn reserve(&self, bytes: usize) -> Room<'_> {

@@ -1,8 +1,8 @@
 //! `keyferry run`: the bridge.
 
 use super::open::Opening;
-use crate::bridge::{self, Ended, Settings, ToolFilter};
-use crate::cli::{RunArgs, SignInArg};
+use crate::bridge::{self, Ended, Era, Settings, ToolFilter};
+use crate::cli::{ProtocolArg, RunArgs, SignInArg};
 use crate::config::{self, Reaching};
 use crate::failure::{Exit, Failure};
 use crate::http::ClientCell;
@@ -86,6 +86,11 @@ fn settings(args: &RunArgs) -> Result<Settings, (i32, Failure)> {
         timeout: config::positive(args.timeout),
         auth_timeout: Duration::from_secs_f64(args.auth_timeout),
         max_message: args.max_message,
+        protocol: match args.protocol {
+            ProtocolArg::Auto => None,
+            ProtocolArg::Legacy => Some(Era::Legacy),
+            ProtocolArg::Modern => Some(Era::Modern),
+        },
     })
 }
 

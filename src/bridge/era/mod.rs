@@ -2,23 +2,37 @@
 //! 2026-07-28, "Versioning and Compatibility"). Pure: no I/O and no clock; what has to be done
 //! comes back as [`Effect`]s.
 
-pub(super) mod to_modern;
+pub(super) mod signs;
+mod to_legacy;
+mod to_modern;
 
 use crate::jsonrpc::object;
 use bytes::Bytes;
 use std::borrow::Cow;
 use std::time::Duration;
 
+pub(super) use to_legacy::ToLegacy;
+pub(super) use to_modern::ToModern;
+
 /// Member of `_meta` that every modern request carries.
 const VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 
 /// The two generations of the protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Era {
+pub enum Era {
     /// 2025-11-25 and earlier: a handshake, and sessions.
     Legacy,
     /// 2026-07-28 and later: each request stands for itself.
     Modern,
+}
+
+impl Era {
+    pub(super) fn other(self) -> Self {
+        match self {
+            Self::Legacy => Self::Modern,
+            Self::Modern => Self::Legacy,
+        }
+    }
 }
 
 /// What a translation wants done, in this order.

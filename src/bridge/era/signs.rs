@@ -118,9 +118,21 @@ mod tests {
     #[test]
     fn a_modern_server_is_told_from_a_legacy_one_by_how_it_refuses_a_handshake() {
         for (status, error, expected) in [
-            (400, r#"{"code":-32022,"message":"","data":{"supported":["2026-07-28"]}}"#, Sign::Certain),
-            (400, r#"{"code":-32022,"message":"","data":{"supported":["2025-06-18"]}}"#, Sign::Nothing),
-            (200, r#"{"code":-32602,"message":"","data":{"supported":["2025-06-18"]}}"#, Sign::Nothing),
+            (
+                400,
+                r#"{"code":-32022,"message":"","data":{"supported":["2026-07-28"]}}"#,
+                Sign::Certain,
+            ),
+            (
+                400,
+                r#"{"code":-32022,"message":"","data":{"supported":["2025-06-18"]}}"#,
+                Sign::Nothing,
+            ),
+            (
+                200,
+                r#"{"code":-32602,"message":"","data":{"supported":["2025-06-18"]}}"#,
+                Sign::Nothing,
+            ),
             (400, r#"{"code":-32020,"message":""}"#, Sign::Certain),
             (404, r#"{"code":-32601,"message":""}"#, Sign::Certain),
             (200, r#"{"code":-32601,"message":""}"#, Sign::Perhaps),
@@ -128,11 +140,22 @@ mod tests {
             (200, r#"{"code":-31999,"message":""}"#, Sign::Nothing),
             (503, r#"{"code":-32600,"message":""}"#, Sign::Nothing),
         ] {
-            assert_eq!(sign(Era::Legacy, "initialize", status, error), expected, "{status} {error}");
+            assert_eq!(
+                sign(Era::Legacy, "initialize", status, error),
+                expected,
+                "{status} {error}"
+            );
         }
-        assert_eq!(sign(Era::Legacy, "tools/call", 400, r#"{"code":-32600,"message":""}"#), Sign::Nothing);
-        assert_eq!(sign(Era::Legacy, "tools/call", 400, r#"{"code":-32020,"message":""}"#), Sign::Certain);
-        for (status, expected) in [(400, Sign::Perhaps), (405, Sign::Perhaps), (500, Sign::Nothing)] {
+        assert_eq!(
+            sign(Era::Legacy, "tools/call", 400, r#"{"code":-32600,"message":""}"#),
+            Sign::Nothing
+        );
+        assert_eq!(
+            sign(Era::Legacy, "tools/call", 400, r#"{"code":-32020,"message":""}"#),
+            Sign::Certain
+        );
+        for (status, expected) in [(400, Sign::Perhaps), (405, Sign::Perhaps), (500, Sign::Nothing)]
+        {
             assert_eq!(of_refusal(Era::Legacy, "initialize", status, None), expected);
         }
     }
@@ -145,12 +168,27 @@ mod tests {
             ("tools/list", 404, r#"{"code":-32601,"message":""}"#, Sign::Nothing),
             ("tools/list", 200, r#"{"code":-32602,"message":""}"#, Sign::Nothing),
             ("tools/call", 400, r#"{"code":-32021,"message":""}"#, Sign::Nothing),
-            ("tools/call", 400, r#"{"code":-32022,"message":"","data":{"supported":["2025-11-25"]}}"#, Sign::Certain),
-            ("tools/call", 400, r#"{"code":-32022,"message":"","data":{"supported":["2026-07-28","2025-11-25"]}}"#, Sign::Nothing),
+            (
+                "tools/call",
+                400,
+                r#"{"code":-32022,"message":"","data":{"supported":["2025-11-25"]}}"#,
+                Sign::Certain,
+            ),
+            (
+                "tools/call",
+                400,
+                r#"{"code":-32022,"message":"","data":{"supported":["2026-07-28","2025-11-25"]}}"#,
+                Sign::Nothing,
+            ),
         ] {
-            assert_eq!(sign(Era::Modern, method, status, error), expected, "{method} {status} {error}");
+            assert_eq!(
+                sign(Era::Modern, method, status, error),
+                expected,
+                "{method} {status} {error}"
+            );
         }
-        for (status, expected) in [(400, Sign::Perhaps), (404, Sign::Perhaps), (502, Sign::Nothing)] {
+        for (status, expected) in [(400, Sign::Perhaps), (404, Sign::Perhaps), (502, Sign::Nothing)]
+        {
             assert_eq!(of_refusal(Era::Modern, "tools/call", status, None), expected);
         }
     }

@@ -26,7 +26,7 @@ pub(super) const KEY: &str = "keyferry_sign_in";
 pub(super) const STATE: &str = "keyferry:sign-in";
 
 /// The response to the raw `id`.
-pub(super) fn response(id: &[u8], result: &[u8]) -> Bytes {
+pub(in super::super) fn response(id: &[u8], result: &[u8]) -> Bytes {
     [&br#"{"jsonrpc":"2.0","id":"#[..], id, br#","result":"#, result, b"}"].concat().into()
 }
 
@@ -86,7 +86,7 @@ pub(super) fn discover(version: Option<&str>, seen: Option<&[u8]>) -> Vec<u8> {
 }
 
 /// A modern result as it may be shown once, for now (MCP 2026-07-28, "Caching").
-pub(super) fn not_to_be_kept(result: &[u8]) -> Vec<u8> {
+pub(in super::super) fn not_to_be_kept(result: &[u8]) -> Vec<u8> {
     let mut result = result.to_vec();
     if get(&result, "resultType").is_none() {
         result = with_member(&result, "resultType", br#""complete""#);
@@ -233,6 +233,21 @@ pub(super) fn changes(listen: &Call) -> Vec<Bytes> {
         .filter(|(name, _)| get(asked, name) == Some(b"true"))
         .map(|(_, list)| on_subscription(list.changed(), "", &id))
         .collect()
+}
+
+/// The same, and that each subscribed resource may have been updated.
+pub(super) fn missed(listen: &Call) -> Vec<Bytes> {
+    let mut all = changes(listen);
+    let params = listen.message.params();
+    let uris = params
+        .and_then(|params| get(params, "notifications"))
+        .and_then(|asked| get(asked, "resourceSubscriptions"));
+    let (Some(id), Some(uris)) = (listen.message.id(), uris) else { return all };
+    for uri in Items::array(uris, 0).into_iter().flatten().flatten() {
+        let params = format!("\"uri\":{},", String::from_utf8_lossy(&uris[uri.value]));
+        all.push(on_subscription("notifications/resources/updated", &params, &id));
+    }
+    all
 }
 
 fn on_subscription(method: &str, params: &str, id: &[u8]) -> Bytes {

@@ -102,7 +102,7 @@ impl Bridge {
 
     /// No person is needed any more: those who wait for that go on, and a client whose lists
     /// came from here looks at the real ones.
-    pub(super) async fn person_was_here(&self) {
+    pub(super) async fn person_was_here(self: &Arc<Self>) {
         self.stand_in.met();
         // A stand-in session promised more; that is announced when the real one begins.
         let session = self.session.snapshot();
@@ -120,7 +120,7 @@ impl Bridge {
     }
 
     /// What was last seen of the remote; nothing if that cannot be read in time.
-    pub(super) async fn last_seen(&self) -> Seen {
+    pub(in super::super) async fn last_seen(&self) -> Seen {
         tokio::time::timeout(SEEN, self.authorization.last_seen()).await.unwrap_or_default()
     }
 

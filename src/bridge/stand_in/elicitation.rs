@@ -6,10 +6,12 @@ use super::answers;
 use crate::authorization::Link;
 use crate::bridge::Bridge;
 use crate::bridge::call::Call;
+use crate::bridge::crossing::From;
 use crate::bridge::refusal::SIGN_IN_NEEDED;
 use crate::jsonrpc::object::{get, string};
 use crate::jsonrpc::{BridgeError, Message, same_id};
 use bytes::Bytes;
+use std::sync::Arc;
 use tokio::sync::watch;
 
 /// What a modern client can do, in its `_meta`.
@@ -80,7 +82,7 @@ impl Bridge {
     }
 
     /// Asks a legacy client to show the link, once for all calls that wait.
-    pub(super) async fn elicit(&self, link: &Link) -> Elicited {
+    pub(super) async fn elicit(self: &Arc<Self>, link: &Link) -> Elicited {
         let (id, elicited) = {
             let mut state = self.stand_in.lock();
             if let Some(asked) = &state.elicitation {
@@ -93,16 +95,16 @@ impl Bridge {
             (id, Elicited(receiver))
         };
         let remote = self.authorization.remote().to_string();
-        self.outbox.send(answers::elicitation(&id, &remote, link)).await;
+        self.send(From::Unasked, answers::elicitation(&id, &remote, link)).await;
         elicited
     }
 
     /// The sign-in is over: there is nothing to open any more.
-    pub(super) async fn end_elicitation(&self) {
+    pub(super) async fn end_elicitation(self: &Arc<Self>) {
         let Some(asked) = self.stand_in.lock().elicitation.take() else { return };
-        self.outbox.send(answers::elicitation_complete(&asked.id)).await;
+        self.send(From::Unasked, answers::elicitation_complete(&asked.id)).await;
         if !asked.answered {
-            self.outbox.send(answers::cancelled(&asked.id)).await;
+            self.send(From::Unasked, answers::cancelled(&asked.id)).await;
         }
     }
 

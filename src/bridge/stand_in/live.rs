@@ -5,22 +5,19 @@ use super::{List, Shown, Told, Wants};
 use crate::authorization::{Cause, Credential, Seen};
 use crate::bridge::Bridge;
 use crate::bridge::call::Call;
+use crate::bridge::crossing::From;
 use crate::bridge::era::Era;
-use crate::bridge::refusal::{CLOSED, Failure, REFUSED, UNREACHABLE};
+use crate::bridge::pending::Ticket;
+use crate::bridge::refusal::{CLOSED, Failure, UNREACHABLE};
 use crate::bridge::session::Snapshot;
-use crate::jsonrpc::object::{Items, get, string};
-use crate::jsonrpc::{BridgeError, Message};
+use crate::jsonrpc::Message;
+use crate::jsonrpc::object::get;
 use bytes::Bytes;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 /// Larger results are not kept.
 const KEPT: usize = 1024 * 1024;
-/// Codes with which a server of the modern era refuses `initialize`: a method it does not
-/// know, headers it misses, a version it does not speak, parameters it misses.
-const NO_LEGACY: [i64; 5] = [-32601, -32020, -32022, -32600, -32602];
-/// Codes with which one of the legacy era refuses what comes without a session.
-const NO_MODERN: [i64; 2] = [-32000, -32600];
 const METHOD_NOT_FOUND: i64 = -32601;
 
 impl Bridge {
@@ -52,7 +49,7 @@ impl Bridge {
     }
 
     /// The remote took this credential.
-    pub(in super::super) async fn took(&self, credential: &Credential, era: Era) {
+    pub(in super::super) async fn took(self: &Arc<Self>, credential: &Credential, era: Era) {
         if era == Era::Modern {
             self.stand_in.confirmed_modern.store(true, Ordering::Relaxed);
         }
@@ -63,9 +60,9 @@ impl Bridge {
 
     /// The remote has taken up a subscription that was acknowledged here: what changed since
     /// the client was told of the sign-in, nobody has told it.
-    pub(in super::super) fn joined(&self, listen: &Call) {
-        for text in answers::changes(listen) {
-            self.answer(text);
+    pub(in super::super) fn joined(self: &Arc<Self>, listen: &Ticket) {
+        for text in answers::missed(&listen.call) {
+            self.send_now(From::Reply(listen), text);
         }
     }
 
@@ -73,14 +70,6 @@ impl Bridge {
     pub(in super::super) fn not_live(&self, failure: Failure) -> Failure {
         let remote = self.authorization.remote();
         match failure {
-            Failure::Remote(message) if refuses_legacy(&message) => {
-                let why = message.error().and_then(|error| string(get(error, "message")?));
-                let why = self.clean(&why.unwrap_or_default());
-                self.other_era("2026-07-28 or later", "2025-11-25 or earlier", &why)
-            }
-            Failure::Bridge(error) if error.http_status == Some(400) => {
-                self.other_era("2026-07-28 or later", "2025-11-25 or earlier", &error.message)
-            }
             Failure::Bridge(mut error) if error.code == CLOSED => {
                 error.code = UNREACHABLE;
                 error.message =
@@ -90,16 +79,6 @@ impl Bridge {
             }
             other => other,
         }
-    }
-
-    fn other_era(&self, remotes: &str, clients: &str, why: &str) -> Failure {
-        let remote = self.authorization.remote();
-        let message = format!(
-            "signed in, but {remote} speaks MCP {remotes} only and this client {clients}; \
-             keyferry does not translate between them yet (the remote said: {why})"
-        );
-        let hint = format!("use a client that speaks MCP {remotes}");
-        BridgeError::new(REFUSED, message).with_hint(hint).into()
     }
 
     /// A modern call failed at a remote for which only the stand-in has spoken so far: an
@@ -112,26 +91,10 @@ impl Bridge {
         if call.era != Era::Modern || !self.stand_in.assumed_modern.load(Ordering::Relaxed) {
             return Err(failure);
         }
-        let legacy = match &failure {
-            Failure::Remote(message) => match lacking(call, message) {
-                Some(result) => return Ok(result),
-                None => message.error_code().is_some_and(|code| NO_MODERN.contains(&code)),
-            },
-            Failure::Bridge(error) => matches!(error.http_status, Some(400 | 404 | 405 | 406)),
-            Failure::Person(_) => false,
-        };
-        if !legacy || self.stand_in.confirmed_modern.load(Ordering::Relaxed) {
-            return Err(failure);
+        match &failure {
+            Failure::Remote(message) => lacking(call, message).ok_or(failure),
+            _ => Err(failure),
         }
-        let why = match &failure {
-            Failure::Bridge(error) => error.message.clone(),
-            Failure::Remote(message) => {
-                let said = message.error().and_then(|error| string(get(error, "message")?));
-                self.clean(&said.unwrap_or_default())
-            }
-            Failure::Person(need) => need.message.clone(),
-        };
-        Err(self.other_era("2025-11-25 or earlier", "2026-07-28 or later", &why))
     }
 
     /// The same for an error that came as the proper answer: the text for the client.
@@ -194,18 +157,6 @@ impl Bridge {
 /// True for a page that is not the first.
 pub(super) fn has_cursor(call: &Call) -> bool {
     call.message.params().is_some_and(|params| get(params, "cursor").is_some())
-}
-
-/// True for an error to `initialize` of a remote that has none.
-fn refuses_legacy(answer: &Message) -> bool {
-    let Some(error) = answer.error() else { return false };
-    // One that speaks an older version than the client wants says so, too.
-    let supported = get(error, "data").and_then(|data| get(data, "supported"));
-    let versions = supported.and_then(|list| Items::array(list, 0).ok().map(|items| (list, items)));
-    let legacy = versions.is_some_and(|(list, mut items)| {
-        items.any(|one| one.is_ok_and(|one| string(&list[one.value]).is_some_and(|v| *v < *"2026")))
-    });
-    !legacy && answer.error_code().is_some_and(|code| NO_LEGACY.contains(&code))
 }
 
 /// The empty result for a modern call of a method that the remote does not have.

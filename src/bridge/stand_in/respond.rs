@@ -2,7 +2,8 @@
 
 use super::answers;
 use super::{LISTS, List, Shown, Wants};
-use crate::authorization::{Cause, Need, Seen};
+use crate::authorization::{Cause, Need, Origin, Seen};
+use crate::bridge::crossing::From;
 use crate::bridge::era::Era;
 use crate::bridge::exchange::Exchange;
 use crate::bridge::pending::Ticket;
@@ -33,6 +34,11 @@ impl Exchange {
         let stand_in = &self.bridge.stand_in;
         for ticket in &self.tickets {
             ticket.mark_unsent();
+        }
+        // The stand-in speaks as the remote does, if that is known.
+        self.bridge.recall_era(Origin::Token).await;
+        if self.calls.iter().any(|call| self.bridge.eras.crosses(call.era)) {
+            return Err(Failure::Crossed);
         }
         if !tries.joins {
             stand_in.needs(&need, tries.late, tries.refused(&self.bridge));
@@ -152,7 +158,7 @@ impl Exchange {
         let room = bridge.outbox.reserve(text.len()).await;
         if bridge.pending.claim(ticket) {
             bridge.begin_stand_in(initialize, &result);
-            room.send([text]);
+            bridge.pass(room, From::Reply(ticket), [text]);
         }
         Ok(Next::Answered)
     }
@@ -205,7 +211,7 @@ impl Exchange {
         bridge.stand_in.show(List::Tools, Shown::Seen);
         let room = bridge.outbox.reserve(text.len()).await;
         if bridge.pending.claim(ticket) {
-            room.send([text]);
+            bridge.pass(room, From::Reply(ticket), [text]);
         }
         Ok(Next::Answered)
     }
@@ -218,14 +224,14 @@ impl Exchange {
         tries: &mut Tries,
     ) -> Result<Next, Failure> {
         let bridge = &self.bridge;
-        let first = !self.acknowledged.swap(true, Ordering::Relaxed);
+        let first = !self.subscription.acknowledged.swap(true, Ordering::Relaxed);
         if let Some(text) = answers::acknowledgement(&ticket.call).filter(|_| first) {
-            bridge.outbox.send(text).await;
+            bridge.send(From::Reply(ticket), text).await;
         }
         let _ = bridge.begin_sign_in(need, Cause::Notice);
         tries.acceptance(&bridge.stand_in).await;
         for text in answers::changes(&ticket.call) {
-            bridge.outbox.send(text).await;
+            bridge.send(From::Reply(ticket), text).await;
         }
         tries.begin_again();
         Ok(Next::SendAgain)
@@ -240,7 +246,7 @@ impl Exchange {
         let text = answers::response(&ticket.id, result);
         let room = self.bridge.outbox.reserve(text.len()).await;
         if self.bridge.pending.claim(ticket) {
-            room.send([text]);
+            self.bridge.pass(room, From::Reply(ticket), [text]);
         }
         Ok(Next::Answered)
     }

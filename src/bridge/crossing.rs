@@ -10,7 +10,7 @@ use super::era::{Effect, Era};
 use super::eras::{Translation, Verdict};
 use super::pending::Ticket;
 use super::refusal::{CLOSED, Failure};
-use super::stand_in::{Told, answers};
+use super::stand_in::Told;
 use super::stdout::Room;
 use crate::authorization::Origin;
 use crate::jsonrpc::object::get;
@@ -258,30 +258,17 @@ impl Bridge {
         }
     }
 
-    /// Takes note of the era in which the remote answered; a new text where a modern client
-    /// must see another one.
-    pub(super) fn learn_era(&self, call: &Call, answer: &Message) -> Option<Bytes> {
+    /// Takes note of the era in which the remote answered.
+    pub(super) fn learn_era(&self, call: &Call, answer: &Message) {
         let decides = match call.era {
             Era::Legacy => call.message.method() == "initialize",
             Era::Modern => !self.eras.is_confirmed(Era::Modern),
         };
-        if !decides {
-            return None;
+        let Some(result) = answer.result().filter(|_| decides) else { return };
+        let named = || get(result, "resultType").or(get(result, "supportedVersions")).is_some();
+        if (call.era == Era::Legacy || named()) && self.eras.confirm(call.era) {
+            self.authorization.remember_era(call.era == Era::Modern);
         }
-        let result = answer.result()?;
-        let discovered = || get(result, "supportedVersions").is_some();
-        if call.era == Era::Legacy || get(result, "resultType").is_some() || discovered() {
-            if self.eras.confirm(call.era) {
-                self.authorization.remember_era(call.era == Era::Modern);
-            }
-            return None;
-        }
-        // A legacy server that asks for no handshake has taken the message for one of its own.
-        if !self.eras.is_unknown() {
-            return None;
-        }
-        self.eras.assume(Era::Legacy);
-        Some(answers::response(&call.message.id()?, &answers::not_to_be_kept(result)))
     }
 
     /// Reads, once, which era the remote spoke the last time: kept where the vault is used.

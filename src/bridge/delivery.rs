@@ -200,9 +200,7 @@ impl Bridge {
             return self.instead_of_error(call, answer);
         }
         self.keep(call, answer);
-        if let Some(text) = self.learn_era(call, answer) {
-            return Some(text);
-        }
+        self.learn_era(call, answer);
         match (call.era, call.message.method()) {
             (Era::Legacy, "initialize") => self.begin(&call.message, answer, headers),
             (_, "tools/list") => return self.tools.learn(call, answer),

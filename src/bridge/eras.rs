@@ -74,11 +74,6 @@ impl Eras {
         state.confirmed && state.remote == Some(era)
     }
 
-    /// True if nothing is known of the remote.
-    pub(super) fn is_unknown(&self) -> bool {
-        self.lock().remote.is_none()
-    }
-
     /// The remote has answered in this era. True if that is to be kept for the next time: it is
     /// not the client's own, which is tried first, or not what was kept.
     pub(super) fn confirm(&self, era: Era) -> bool {
@@ -107,11 +102,6 @@ impl Eras {
         let mut state = self.lock();
         state.kept = Some(era);
         state.remote.get_or_insert(era);
-    }
-
-    /// The remote is taken to speak this era, if nothing else is known.
-    pub(super) fn assume(&self, era: Era) {
-        self.lock().remote.get_or_insert(era);
     }
 
     /// The remote refused a message of `era` in a way that points to the other one, for certain
@@ -279,7 +269,7 @@ mod tests {
         assert_eq!(refused(&eras, Era::Legacy, false, "first"), None);
         assert!(eras.crosses(Era::Legacy) && !eras.crosses(Era::Modern));
         assert_eq!(refused(&eras, Era::Modern, false, "second"), Some("first".to_owned()));
-        assert!(eras.is_unknown());
+        assert!(!eras.crosses(Era::Legacy) && !eras.crosses(Era::Modern));
         assert_eq!(refused(&eras, Era::Legacy, false, "third"), None, "each time anew");
     }
 

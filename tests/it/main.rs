@@ -9,6 +9,7 @@ mod batch;
 mod big;
 mod concurrency;
 mod credentials;
+mod eras;
 mod exit;
 mod flow;
 mod get_stream;

@@ -71,6 +71,7 @@ fn of_modern(method: &str, status: u16, error: Option<&Message>) -> Sign {
         Some(METHOD_NOT_FOUND) if status == 404 => Sign::Nothing,
         // Anything else may have been executed, and answered so.
         Some(_) if status == 200 && !discover => Sign::Nothing,
+        Some(-32603..=-32602) if !discover => Sign::Nothing,
         Some(-32700..=-32600 | -32019..=-32000) if refuses(status) => Sign::Perhaps,
         None if refuses(status) && status != 200 => Sign::Perhaps,
         _ => Sign::Nothing,
@@ -167,6 +168,7 @@ mod tests {
             ("server/discover", 400, r#"{"code":-32000,"message":"no session"}"#, Sign::Perhaps),
             ("tools/list", 404, r#"{"code":-32601,"message":""}"#, Sign::Nothing),
             ("tools/list", 200, r#"{"code":-32602,"message":""}"#, Sign::Nothing),
+            ("prompts/get", 400, r#"{"code":-32602,"message":""}"#, Sign::Nothing),
             ("tools/call", 400, r#"{"code":-32021,"message":""}"#, Sign::Nothing),
             (
                 "tools/call",

@@ -26,7 +26,7 @@ pub(super) const KEY: &str = "keyferry_sign_in";
 pub(super) const STATE: &str = "keyferry:sign-in";
 
 /// The response to the raw `id`.
-pub(in super::super) fn response(id: &[u8], result: &[u8]) -> Bytes {
+pub(super) fn response(id: &[u8], result: &[u8]) -> Bytes {
     [&br#"{"jsonrpc":"2.0","id":"#[..], id, br#","result":"#, result, b"}"].concat().into()
 }
 
@@ -86,7 +86,7 @@ pub(super) fn discover(version: Option<&str>, seen: Option<&[u8]>) -> Vec<u8> {
 }
 
 /// A modern result as it may be shown once, for now (MCP 2026-07-28, "Caching").
-pub(in super::super) fn not_to_be_kept(result: &[u8]) -> Vec<u8> {
+pub(super) fn not_to_be_kept(result: &[u8]) -> Vec<u8> {
     let mut result = result.to_vec();
     if get(&result, "resultType").is_none() {
         result = with_member(&result, "resultType", br#""complete""#);

@@ -2,7 +2,7 @@
 //! from here, with what was last seen of the remote or with a stand-in for it. When the
 //! sign-in is done, the real remote takes its place without a restart.
 
-pub(super) mod answers;
+mod answers;
 mod asking;
 mod elicitation;
 mod live;

@@ -124,6 +124,9 @@ impl Legacy {
 
     fn answer(&self, request: &Request, wire: Wire) {
         let kind = request.kind();
+        if is_modern(request) {
+            return refuse_modern(wire);
+        }
         self.check(request, &kind);
         if let Some(sessions) = &self.sessions
             && kind != "initialize"
@@ -195,6 +198,16 @@ impl Legacy {
             )),
         }
     }
+}
+
+fn is_modern(request: &Request) -> bool {
+    request.header("mcp-protocol-version").is_some_and(|version| version >= "2026")
+}
+
+/// As the official SDK does what comes without a session and in a version it does not know.
+fn refuse_modern(wire: Wire) {
+    let body = r#"{"jsonrpc":"2.0","error":{"code":-32000,"message":"Bad Request: Unsupported protocol version"},"id":null}"#;
+    wire.reply(400, &[("Content-Type", "application/json")], body.as_bytes());
 }
 
 fn list_tools(request: &Request, wire: Wire) {

@@ -309,7 +309,7 @@ fn a_second_initialize_is_served_too() {
 
 /// An SDK client of the modern era asks `server/discover` first and falls back.
 #[test]
-fn a_legacy_remote_that_refuses_server_discover_can_still_be_initialized() {
+fn a_legacy_remote_that_refuses_server_discover_is_discovered_and_can_still_be_initialized() {
     let refusals = Arc::new(Mutex::new(0));
     let counted = refusals.clone();
     let server = Server::start({
@@ -325,7 +325,7 @@ fn a_legacy_remote_that_refuses_server_discover_can_still_be_initialized() {
     });
     let mut bridge = Bridge::to(&server);
     bridge.send(crate::support::modern::request("0", "server/discover", ""));
-    bridge.error("0");
+    bridge.result("0");
     let mut bridge = bridge.ready();
     bridge.call("1");
     bridge.result("1");

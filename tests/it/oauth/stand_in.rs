@@ -260,16 +260,23 @@ fn a_sign_in_that_failed_is_begun_again_by_a_call_and_not_for_ever() {
 
 /// Nobody knew before the sign-in.
 #[test]
-fn a_remote_of_the_other_era_is_an_error_that_says_so() {
+fn a_remote_of_the_other_era_is_live_after_the_sign_in() {
     let scene = Scene::modern(AuthorizationServer::start(), Browser::following());
-    let mut bridge = scene.launch().args(&["--auth-timeout", "5"]).start();
+    let mut bridge = scene.bridge();
     initialized(&mut bridge);
     bridge.notify("notifications/initialized", "{}");
-    bridge.call("1");
-    let error = bridge.error("1");
-    let message = error["message"].as_str().unwrap();
-    assert!(message.contains("2026-07-28") || message.contains("legacy"), "{error}");
+    bridge.message("notifications/tools/list_changed");
+    assert_eq!(bridge.whoami(), "ada scope=-");
+    assert_eq!(bridge.tools(), ["echo", "whoami", "admin"]);
     assert_eq!(scene.browser.tabs().len(), 1);
+    bridge.finish();
+    // The next one knows: also what it answers while a person is needed.
+    let before = scene.remote.of("initialize").len();
+    let mut bridge = scene.bridge();
+    initialized(&mut bridge);
+    bridge.notify("notifications/initialized", "{}");
+    assert_eq!(bridge.tools(), ["echo", "whoami", "admin"]);
+    assert_eq!(scene.remote.of("initialize").len(), before, "{:?}", scene.remote.kinds());
 }
 
 /// A remote tool of the name wins.

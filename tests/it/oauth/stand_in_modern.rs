@@ -139,26 +139,24 @@ fn a_waiting_modern_call_that_is_cancelled_is_never_sent() {
 
 /// Nobody knew before the sign-in.
 #[test]
-fn a_legacy_remote_behind_a_sign_in_is_an_error_that_says_so() {
+fn a_legacy_remote_behind_a_sign_in_is_live_after_it() {
     let auth = AuthorizationServer::start();
-    let legacy = Legacy::new().sessions(&Sessions::default()).lenient().into_handler();
-    let remote = auth.guard(Port::reserve(), move |request, wire| match request.kind().as_str() {
-        "initialize" | "DELETE" | "GET" => legacy(request, wire),
-        // What the SDKs of that era say to a request without a session.
-        _ => wire.reply(
-            400,
-            &[("Content-Type", "application/json")],
-            br#"{"jsonrpc":"2.0","error":{"code":-32000,"message":"Bad Request: Server not initialized"},"id":null}"#,
-        ),
-    });
+    let legacy = Legacy::new().sessions(&Sessions::default()).into_handler();
+    let remote = auth.guard(Port::reserve(), legacy);
     let scene = Scene::with(auth, remote, Browser::following());
-    let mut bridge = scene.launch().args(&["--auth-timeout", "5"]).start();
+    let mut bridge = scene.bridge();
     bridge.send(request("0", "server/discover", ""));
     bridge.result("0");
+    let filter = r#""notifications":{"toolsListChanged":true}"#;
+    bridge.send(request("9", "subscriptions/listen", filter));
+    bridge.message("notifications/subscriptions/acknowledged");
     bridge.send(request("1", "tools/call", WHOAMI));
-    let error = bridge.error("1").to_string();
-    assert!(error.contains("not initialized") || error.contains("legacy"), "{error}");
+    assert_eq!(bridge.text("1"), "ok");
+    bridge.message("notifications/tools/list_changed");
     assert_eq!(scene.browser.tabs().len(), 1);
+    let ended = bridge.finish();
+    let again = "notifications/subscriptions/acknowledged";
+    assert!(!ended.rest.iter().any(|line| line.contains(again)), "{:?}", ended.rest);
 }
 
 #[test]

@@ -7,14 +7,16 @@
 //!   [`failure`]: what a person sees. [`logging`].
 //! - [`commands`]: one verb per file.
 //! - [`bridge`]: the loop over the client's lines, the only writer of stdout, requests in
-//!   flight, the session, the end.
+//!   flight, the session, the end. In it `era` (pure): messages of one era in the words of the
+//!   other, `eras` and `crossing` (which era the remote speaks, and the way through a
+//!   translation), `stand_in` (answers while a person has to sign in).
 //! - [`authorization`]: the headers for a request, and the answer when they are refused;
 //!   alone sees the vault, OAuth and the kinds of credential. In it `tokens` (what is kept of a
 //!   sign-in, and its refresh), `sign_in` (one at a time, with a person's help), `recipe` (how
 //!   to come by a credential without a person) and `machine` (which does so), `connection` (the
 //!   certificate, root and headers that go along with every kind), `proof` (of possession, for
 //!   each request), `logout`, and what was last `seen` of a remote.
-//! - [`transport`]: Streamable HTTP and server-sent events; knows no credential.
+//! - [`transport`]: Streamable HTTP, HTTP+SSE and server-sent events; knows no credential.
 //! - [`oauth`]: challenge, discovery, registration, authorization request, loopback redirect,
 //!   token, device, further grants, client assertion, DPoP, revocation; knows no vault and no
 //!   stdio.
@@ -31,6 +33,12 @@
 //! what decides where it goes. It is POSTed with the credential's headers. What comes back,
 //! JSON or server-sent events, is checked for being a message, matched with the request that
 //! waits for it, and written as one line. The bytes are never re-serialised.
+//!
+//! Where client and remote are of different eras, a translation stands between the client's
+//! lines and everything else here: it is given what the client says, and says it in the remote's
+//! era with ids of its own; what comes back goes through it to the client. It is a state machine
+//! without I/O, so that the rest (credentials, sessions, retries, the stand-in) speaks one era to
+//! one remote and knows nothing of the other.
 //!
 //! # The way of a sign-in
 //! A request that goes out without a token comes back with 401 and an [`oauth::Challenge`]. The

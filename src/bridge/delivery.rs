@@ -9,6 +9,7 @@ use super::pending::Ticket;
 use super::refusal::Failure;
 use super::session::Snapshot;
 use super::subscription::Subscription;
+use crate::jsonrpc::object::get;
 use crate::jsonrpc::{Invalid, Kind, Line, Message, same_id, with_id};
 use crate::transport::{EventStream, Lost};
 use bytes::Bytes;
@@ -127,7 +128,7 @@ impl Delivery<'_> {
                     same_id(&ticket.id, &id) || self.subscription.is_answered_by(&id)
                 };
                 let ticket = self.tickets.iter().find(answers);
-                if let Some(ticket) = ticket.filter(|_| message.error().is_some())
+                if let Some(ticket) = ticket.filter(|ticket| says_little(ticket, message))
                     && let Some(instead) = self.doubtful(ticket, message)
                 {
                     return instead;
@@ -184,6 +185,17 @@ impl Delivery<'_> {
             self.bridge.session.snapshot().epoch
         } else {
             self.session.epoch
+        }
+    }
+}
+
+/// True for an answer that may be one of a remote of the other era: an error, or the result of
+/// a discovery that found nothing.
+fn says_little(ticket: &Ticket, answer: &Message) -> bool {
+    match answer.result() {
+        None => true,
+        Some(result) => {
+            ticket.method() == "server/discover" && get(result, "supportedVersions").is_none()
         }
     }
 }

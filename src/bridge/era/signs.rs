@@ -71,6 +71,8 @@ fn of_modern(method: &str, status: u16, error: Option<&Message>) -> Sign {
         Some(METHOD_NOT_FOUND) if status == 404 => Sign::Nothing,
         // Anything else may have been executed, and answered so.
         Some(_) if status == 200 && !discover => Sign::Nothing,
+        // A result that names no version.
+        None if status == 200 && discover => Sign::Certain,
         Some(-32603..=-32602) if !discover => Sign::Nothing,
         Some(-32700..=-32600 | -32019..=-32000) if refuses(status) => Sign::Perhaps,
         None if refuses(status) && status != 200 => Sign::Perhaps,

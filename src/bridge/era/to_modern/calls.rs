@@ -113,7 +113,7 @@ impl Calls {
 impl ToModern {
     pub(super) fn requested(&mut self, message: &Message) {
         match message.method() {
-            "ping" => self.to_client(response(&message.id().unwrap_or_default(), b"{}")),
+            "ping" => self.tell_client(response(&message.id().unwrap_or_default(), b"{}")),
             "initialize" => {
                 let call = self.calls.add(message);
                 if let Some(waiting) = self.calls.get_mut(call) {
@@ -192,7 +192,7 @@ impl ToModern {
     /// Answers a call with a whole response.
     pub(super) fn answer(&mut self, call: u64, text: Bytes) {
         if self.calls.remove(call).is_some() {
-            self.to_client(text);
+            self.tell_client(text);
         }
     }
 
@@ -270,7 +270,7 @@ impl ToModern {
         for number in numbers {
             self.questions.remove(&number);
             let text = cancelled(&self.ids.raw(number));
-            self.to_client(text);
+            self.tell_client(text);
         }
     }
 }

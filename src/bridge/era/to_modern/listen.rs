@@ -106,6 +106,11 @@ impl Listen {
         self.waiting.retain(|change| change.call != call);
     }
 
+    /// True if changes of this resource are announced now.
+    fn has(&self, uri: &str) -> bool {
+        self.current.as_ref().is_some_and(|stream| stream.filter.uris.contains(uri))
+    }
+
     pub(super) fn lasted(&mut self, number: u64) {
         if self.current.as_ref().is_some_and(|stream| stream.number == number) {
             self.failures = 0;
@@ -221,7 +226,9 @@ impl ToModern {
             Filter { lists: stream.filter.lists, uris: uris.cloned().collect() }
         });
         self.listen.current = Some(stream);
-        self.after(LASTING, Timer::Lasted(number));
+        if self.listen.failures > 0 {
+            self.after(LASTING, Timer::Lasted(number));
+        }
         if let Some(filter) = filter {
             self.announce(&filter);
         }
@@ -248,7 +255,7 @@ impl ToModern {
 
     fn never_opened(&mut self, message: &Message, unknown: bool) {
         for Change { call, uri, subscribe } in self.listen.done(|_| true) {
-            if !subscribe {
+            if !subscribe || self.listen.has(&uri) {
                 self.answer_with(call, b"{}");
                 continue;
             }
@@ -258,8 +265,8 @@ impl ToModern {
             } else if message.error().is_some() {
                 self.pass_error(call, message);
             } else {
-                let error = self.senseless("ended the subscription before it began");
-                self.refuse(call, &error);
+                let error = format!("{} ended the subscription before it began", self.remote);
+                self.refuse(call, &BridgeError::new(REFUSED, error).with_hint("try again"));
             }
         }
     }
@@ -291,14 +298,14 @@ impl ToModern {
             self.cache.changed(name);
             let text =
                 format!(r#"{{"jsonrpc":"2.0","method":"notifications/{name}/list_changed"}}"#);
-            self.to_client(text.into());
+            self.tell_client(text.into());
         }
         for uri in &filter.uris {
             self.cache.updated(uri);
             let raw = self.listen.wanted.get(uri).map_or_else(|| quoted(uri), |raw| raw.to_vec());
             let head = br#"{"jsonrpc":"2.0","method":"notifications/resources/updated","params":"#;
             let params = [b"{", &member("uri", &raw)[..], b"}}"].concat();
-            self.to_client([&head[..], &params].concat().into());
+            self.tell_client([&head[..], &params].concat().into());
         }
     }
 }

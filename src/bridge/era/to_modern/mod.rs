@@ -92,6 +92,8 @@ enum Timer {
     /// This listen stream has lasted.
     Lasted(u64),
     Poll(String),
+    /// An answer that did not get through.
+    Update(Box<Sent>),
     Cached,
 }
 
@@ -154,6 +156,9 @@ impl ToModern {
             Some(Timer::Reopen) => self.reopen(token),
             Some(Timer::Lasted(stream)) => self.listen.lasted(stream),
             Some(Timer::Poll(task)) => self.poll_in_time(&task, token),
+            Some(Timer::Update(sent)) => {
+                self.send_again(*sent);
+            }
             Some(Timer::Cached) => self.cache.expire(token),
             None => {}
         }
@@ -190,7 +195,7 @@ impl ToModern {
         self.last_timer
     }
 
-    fn to_client(&mut self, text: Bytes) {
+    fn tell_client(&mut self, text: Bytes) {
         self.effects.push(Effect::ToClient(text));
     }
 

@@ -24,7 +24,7 @@ impl ToModern {
             "notifications/cancelled" => return,
             "notifications/tasks" => {
                 if self.has_tasks() {
-                    self.to_client(legacy_status(message));
+                    self.tell_client(legacy_status(message));
                 }
                 return;
             }
@@ -38,7 +38,7 @@ impl ToModern {
             }
             _ => {}
         }
-        self.to_client(without_subscription(message));
+        self.tell_client(without_subscription(message));
     }
 }
 

@@ -65,39 +65,43 @@ pub(super) fn compose(
     let params = range.as_ref().and_then(|range| Object::read(request, range.start));
     let mode = params.as_ref().and_then(|params| string(params.get(request, "mode")?));
     let url = mode.as_deref() == Some("url");
-    let odd = !url && mode.is_some_and(|mode| mode != "form");
-    let (kind, declared) = match &*method {
-        "elicitation/create" => (Kind::Elicitation, !odd && identity.can_elicit(url)),
+    let kind = permitted(identity, &method, mode.as_deref())?;
+    let mut edits = Edits::default();
+    let mut front = [&br#""jsonrpc":"2.0","id":"#[..], id].concat();
+    let (out, added): (&[&str], _) = match kind {
+        Kind::Elicitation if url => (&["elicitationId"], member("elicitationId", id)),
+        Kind::Elicitation if identity.version < LATEST => (&["mode"], Vec::new()),
+        _ => (&[], Vec::new()),
+    };
+    match (&params, meta) {
+        (Some(params), _) => with_meta(request, params, out, added, meta, &mut edits),
+        (None, _) if kind != Kind::Roots => {
+            return Err(format!("asked for {method} without saying what"));
+        }
+        (None, Some(meta)) if range.is_none() => {
+            front.extend([&b",\"params\":{\"_meta\":{"[..], meta, b"}}"].concat());
+        }
+        (None, _) => {}
+    }
+    whole.rewrite(request, &["jsonrpc", "id"], &front, &mut edits);
+    Ok((edits.apply(request), kind))
+}
+
+/// What the client has declared that it can be asked.
+fn permitted(identity: &Identity, method: &str, mode: Option<&str>) -> Result<Kind, String> {
+    let (kind, declared) = match method {
+        "elicitation/create" => {
+            let known = matches!(mode, None | Some("form" | "url"));
+            (Kind::Elicitation, known && identity.can_elicit(mode == Some("url")))
+        }
         "sampling/createMessage" => (Kind::Sampling, identity.can("sampling")),
         "roots/list" => (Kind::Roots, identity.can("roots")),
         _ => return Err("asked the client for something that no client knows".to_owned()),
     };
-    if !declared {
-        return Err(format!("asked for {method}, which the client has not declared"));
+    if declared {
+        return Ok(kind);
     }
-    let mut edits = Edits::default();
-    let mut front = [&br#""jsonrpc":"2.0","id":"#[..], id].concat();
-    let (mut out, mut added): (&[&str], _) = (&[], Vec::new());
-    if kind == Kind::Elicitation && url {
-        (out, added) = (&["elicitationId"], member("elicitationId", id));
-    } else if kind == Kind::Elicitation && identity.version < LATEST {
-        out = &["mode"];
-    }
-    match &params {
-        Some(params) => with_meta(request, params, out, added, meta, &mut edits),
-        None if kind != Kind::Roots => {
-            return Err(format!("asked for {method} without saying what"));
-        }
-        None => {
-            if let Some(meta) = meta.filter(|_| range.is_none()) {
-                front.extend_from_slice(b",\"params\":{\"_meta\":{");
-                front.extend_from_slice(meta);
-                front.extend_from_slice(b"}}");
-            }
-        }
-    }
-    whole.rewrite(request, &["jsonrpc", "id"], &front, &mut edits);
-    Ok((edits.apply(request), kind))
+    Err(format!("asked for {method}, which the client has not declared"))
 }
 
 fn with_meta(

@@ -4,13 +4,17 @@
 use super::handshake::choose;
 use super::identity::{Identity, MODERN, OURS};
 use super::members::{Edits, Object, joined, member};
-use super::{Effect, ToModern};
+use super::{Effect, Timer, ToModern, pause};
 use crate::bridge::refusal::REFUSED;
 use crate::jsonrpc::object::{Items, get, string};
 use crate::jsonrpc::{BridgeError, Message, error_response};
 use bytes::Bytes;
+use std::time::Duration;
 
 const UNSUPPORTED: i64 = -32022;
+/// How often an answer of the client's is sent again if it does not get through.
+const UPDATES: u32 = 5;
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// How many versions of the remote an error names.
 const NAMED: usize = 5;
 
@@ -206,8 +210,8 @@ impl ToModern {
             Purpose::Round(call) => self.round_answered(call, message),
             Purpose::Listen => self.listen_ended(number, message),
             Purpose::Poll(task) => self.polled(&task, message),
-            Purpose::Update if is_transient(message) && sent.tries < 3 => {
-                self.send_again(sent);
+            Purpose::Update if is_transient(message) && sent.tries < UPDATES => {
+                self.after(pause(sent.tries, LONGEST_PAUSE), Timer::Update(Box::new(sent)));
             }
             Purpose::Update | Purpose::Nobody => {}
         }

@@ -33,18 +33,22 @@ impl ToModern {
             let error = self.senseless("asked for input without saying which");
             return self.refuse(call, &error);
         }
-        let requests = requests.and_then(|range| Object::read(text, range.start));
-        let requests = requests.as_ref().map(Object::members).unwrap_or_default();
-        if requests.is_empty() {
-            let wait = Duration::from_millis(250) * (1 << (round - 1).min(10));
-            self.after(wait.min(LONGEST_PAUSE), Timer::Again { call, round });
-            return;
+        match requests.and_then(|range| Object::read(text, range.start)) {
+            Some(requests) if !requests.members().is_empty() => self.ask(call, text, &requests),
+            _ => {
+                let wait = Duration::from_millis(250) * (1 << (round - 1).min(10));
+                self.after(wait.min(LONGEST_PAUSE), Timer::Again { call, round });
+            }
         }
+    }
+
+    fn ask(&mut self, call: u64, text: &Bytes, requests: &Object) {
+        let requests = requests.members();
         if requests.len() > QUESTIONS {
             let error = self.senseless("asked for too much at once");
             return self.refuse(call, &error);
         }
-        let mut composed = Vec::new();
+        let (mut inputs, mut composed) = (Vec::new(), Vec::new());
         for request in requests {
             let number = self.ids.next();
             let raw = &text[request.value.clone()];
@@ -52,17 +56,15 @@ impl ToModern {
                 Ok((text, kind)) => composed.push((number, text, kind)),
                 Err(what) => return self.refuse(call, &self.senseless(&what)),
             }
+            inputs.push((text.slice(request.key.start - 1..request.key.end + 1), None));
         }
         if let Some(waiting) = self.calls.get_mut(call) {
-            let key = |member: &crate::jsonrpc::object::Member| {
-                text.slice(member.key.start - 1..member.key.end + 1)
-            };
-            waiting.inputs = Some(requests.iter().map(|request| (key(request), None)).collect());
+            waiting.inputs = Some(inputs);
         }
         for (nth, (number, text, kind)) in composed.into_iter().enumerate() {
             let whose = Whose::Call { call, nth };
             self.questions.insert(number, Question { whose, kind });
-            self.to_client(text);
+            self.tell_client(text);
         }
     }
 

@@ -74,7 +74,7 @@ impl ToModern {
 
     fn poll(&mut self, task: &str) {
         let Some(watch) = self.watches.get_mut(task) else { return };
-        watch.timer = None;
+        watch.timer.take().map(|token| self.timers.remove(&token));
         let request = Outgoing::own("tasks/get", member("taskId", &watch.task)).with_tasks(true);
         let number = self.send(Purpose::Poll(task.to_owned()), request);
         if let Some(watch) = self.watches.get_mut(task) {
@@ -189,7 +189,7 @@ impl ToModern {
         for (number, key, (text, kind)) in composed {
             let whose = Whose::Task { task: task.to_owned(), key };
             self.questions.insert(number, Question { whose, kind });
-            self.to_client(text);
+            self.tell_client(text);
         }
         true
     }
@@ -220,7 +220,7 @@ impl ToModern {
         watch.calls.retain(|waiting| *waiting != call);
         let raw = watch.task.clone();
         if watch.calls.is_empty() {
-            watch.timer = None;
+            watch.timer.take().map(|token| self.timers.remove(&token));
             let poll = watch.poll.take();
             poll.into_iter().for_each(|number| self.abandon(number));
             self.take_back(task);

@@ -227,7 +227,7 @@ impl World {
     fn ask(&mut self, method: &str, how: usize) {
         self.last += 1;
         let task = if how < 2 { r#","task":{}"# } else { "" };
-        let version = if how % 2 == 0 { "2025-11-25" } else { "2025-03-26" };
+        let version = if how.is_multiple_of(2) { "2025-11-25" } else { "2025-03-26" };
         let text = format!(
             r#"{{"jsonrpc":"2.0","id":{},"method":"{method}","params":{{"protocolVersion":"{version}","capabilities":{{"roots":{{}},"elicitation":{{}}}},"taskId":"T","uri":"u{how}","level":"info"{task}}}}}"#,
             self.last

@@ -2,14 +2,12 @@
 //! 2026-07-28, "Versioning and Compatibility"). Pure: no I/O and no clock; what has to be done
 //! comes back as [`Effect`]s.
 
-mod to_legacy;
+pub(super) mod to_legacy;
 
 use crate::jsonrpc::object;
 use bytes::Bytes;
 use std::borrow::Cow;
 use std::time::Duration;
-
-pub(super) use to_legacy::ToLegacy;
 
 /// Member of `_meta` that every modern request carries.
 const VERSION: &str = "io.modelcontextprotocol/protocolVersion";

@@ -107,7 +107,8 @@ pub(super) fn opens_no_links(answer: &Message, id: &Bytes) -> Bytes {
 pub(super) fn discovered(id: &Bytes, version: Option<&str>, remote: &Remote) -> Bytes {
     let result = &remote.result;
     let versions = json!([version.unwrap_or(MODERN)]);
-    let mut text = format!(r#""resultType":"complete","supportedVersions":{versions}"#).into_bytes();
+    let mut text =
+        format!(r#""resultType":"complete","supportedVersions":{versions}"#).into_bytes();
     let mut add = |name: &[u8], value: &[u8]| {
         text.extend_from_slice(&[b",\"", name, b"\":", value].concat());
     };
@@ -177,6 +178,7 @@ pub(super) fn refused(id: &[u8], code: i32, message: impl Into<String>) -> Bytes
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn translated(answer: &str, method: &str) -> String {
         let message = Message::read(answer.to_owned().into()).unwrap();
@@ -213,9 +215,33 @@ mod tests {
             [(-32002, -32602), (-32042, -32603), (-32601, -32601), (-31001, -31001)]
         {
             let answer = |id: &str, code: i32| {
-                format!(r#"{{"error":{{"data":{{"code":1.0}},"code":{code}}},"id":{id},"jsonrpc":"2.0"}}"#)
+                format!(
+                    r#"{{"error":{{"data":{{"code":1.0}},"code":{code}}},"id":{id},"jsonrpc":"2.0"}}"#
+                )
             };
             assert_eq!(translated(&answer("\"k-1\"", code), "tools/call"), answer("7", expected));
+        }
+    }
+
+    proptest! {
+        /// Number spelling, order, duplicates and white space of everything else.
+        #[test]
+        fn all_other_bytes_of_a_result_stay(
+            members in prop::collection::vec(
+                ("[a-z]{1,6}", "-?[1-9][0-9]{0,30}(\\.[0-9]{1,5})?(e[0-9]{1,3})?"),
+                0..6,
+            ),
+            space in "[ \\n]{0,2}",
+        ) {
+            let members: Vec<_> =
+                members.iter().map(|(key, value)| format!("{space}\"{key}\": {value}")).collect();
+            let members = members.join(",");
+            let answer = |id: &str, first: &str| {
+                format!(r#"{{"result" :{{{first}{members}{space}}},"jsonrpc":"2.0","id":{id},"x":1.0}}"#)
+            };
+            let comma = if members.is_empty() { "" } else { "," };
+            let first = format!(r#""resultType":"complete"{comma}"#);
+            prop_assert_eq!(translated(&answer("\"k-1\"", ""), "tools/call"), answer("7", &first));
         }
     }
 }

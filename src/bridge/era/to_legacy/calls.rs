@@ -55,8 +55,9 @@ impl ToLegacy {
         let task = self.task_of(&request);
         let number = self.ids.next();
         let own = self.ids.raw(number);
-        let change = Change { id: Some(own.clone()), fresh, as_task: task == Task::Wanted, also: None };
-        self.to_remote(request.to_legacy(&change));
+        let change =
+            Change { id: Some(own.clone()), fresh, as_task: task == Task::Wanted, also: None };
+        self.tell_remote(request.to_legacy(&change));
         self.asked.insert(IdKey::of(&own), Asked::Call(number));
         self.clients.insert(IdKey::of(&request.id()), Waiter::Call(number));
         let token = request.token();
@@ -96,7 +97,7 @@ impl ToLegacy {
         if request.method() == "tools/list" {
             self.learn_tasks(request, answer);
         }
-        self.to_client(answers::modern(answer, &request.id(), request.method()));
+        self.tell_client(answers::modern(answer, &request.id(), request.method()));
     }
 
     /// Takes the call out of all books.
@@ -129,7 +130,7 @@ impl ToLegacy {
             return parked.hold(message);
         }
         if message.method() != "notifications/progress" || call.token == call.request.token() {
-            return self.to_client(message.text().clone());
+            return self.tell_client(message.text().clone());
         }
         // A retry has a token of its own, or wants to hear of no progress.
         let Some(token) = call.request.token() else { return };
@@ -137,7 +138,7 @@ impl ToLegacy {
         if let Some(range) = find(message.text(), params, "progressToken") {
             let mut edits = Edits::default();
             edits.put(range, token);
-            self.to_client(edits.apply(message.text()));
+            self.tell_client(edits.apply(message.text()));
         }
     }
 
@@ -147,7 +148,9 @@ impl ToLegacy {
         let text = message.text();
         let Some(token) = find(text, params, "progressToken") else { return };
         let token = text.slice(token);
-        let is_own = |number: &u64| self.calls.get(number).is_some_and(|call| call.token.as_ref() == Some(&token));
+        let is_own = |number: &u64| {
+            self.calls.get(number).is_some_and(|call| call.token.as_ref() == Some(&token))
+        };
         let named = self.tokens.get(&IdKey::of(&token)).copied();
         if let Some(number) = origin.filter(is_own).or(named).or(origin) {
             self.tell_call(number, message.clone());
@@ -186,7 +189,7 @@ impl ToLegacy {
         if !call.is_answered() {
             match call.task {
                 Task::Known { id, .. } => self.cancel_task(&id),
-                _ => self.to_remote(text.unwrap_or_else(|| cancelled(&call.own))),
+                _ => self.tell_remote(text.unwrap_or_else(|| cancelled(&call.own))),
             }
         }
         self.refuse_questions(call.parked);

@@ -100,7 +100,11 @@ fn explicit<'a>(name: &str, value: &'a [u8]) -> &'a [u8] {
 pub(super) fn to_legacy(capabilities: &[u8]) -> Vec<u8> {
     let kept = members(capabilities).into_iter().filter(|(name, _)| name != "tasks");
     let kept: Vec<_> = kept
-        .map(|(name, value)| if name == "roots" { (name, b"{}".to_vec()) } else { (name, value.to_vec()) })
+        .map(
+            |(name, value)| {
+                if name == "roots" { (name, b"{}".to_vec()) } else { (name, value.to_vec()) }
+            },
+        )
         .collect();
     object(kept.iter().map(|(name, value)| (name.as_str(), value.clone())))
 }

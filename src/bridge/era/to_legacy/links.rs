@@ -28,10 +28,10 @@ impl ToLegacy {
             .map(|link| Question::new(Bytes::new(), self.ids.next_plain(), ELICIT, Some(link)))
             .collect();
         if links.is_empty() {
-            return self.to_client(answers::modern(answer, &id, request.method()));
+            return self.tell_client(answers::modern(answer, &id, request.method()));
         }
         if !Offers::of(request.capabilities()).url {
-            return self.to_client(answers::opens_no_links(answer, &id));
+            return self.tell_client(answers::opens_no_links(answer, &id));
         }
         self.park_links(request, links);
     }

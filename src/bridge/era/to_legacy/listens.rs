@@ -176,10 +176,10 @@ impl ToLegacy {
         let held = std::mem::take(&mut listen.held);
         if !std::mem::replace(&mut listen.acknowledged, true) {
             let text = acknowledgement(&id, listen);
-            self.to_client(text);
+            self.tell_client(text);
         }
         for message in held {
-            self.to_client(on_subscription(&message, &id));
+            self.tell_client(on_subscription(&message, &id));
         }
     }
 
@@ -216,7 +216,7 @@ impl ToLegacy {
                 listen.held.push(message.clone());
             }
         }
-        told.into_iter().for_each(|text| self.to_client(text));
+        told.into_iter().for_each(|text| self.tell_client(text));
     }
 }
 

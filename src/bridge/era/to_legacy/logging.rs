@@ -115,7 +115,11 @@ impl ToLegacy {
     pub(super) fn log_message(&mut self, message: &Message, origin: Option<u64>) {
         let level = Level::of(message);
         if let Some(number) = origin {
-            if self.calls.get(&number).and_then(|call| call.level).is_some_and(|least| level >= least)
+            if self
+                .calls
+                .get(&number)
+                .and_then(|call| call.level)
+                .is_some_and(|least| level >= least)
             {
                 self.tell_call(number, message.clone());
             }

@@ -18,6 +18,7 @@ mod questions;
 mod request;
 mod session;
 mod tasks;
+mod traffic;
 
 use super::Effect;
 use crate::jsonrpc::{IdKey, Kind, Message};
@@ -27,7 +28,7 @@ use listens::Listens;
 use logging::{Level, Logging};
 use parked::Round;
 use questions::Question;
-use request::{Change, Request};
+use request::Request;
 use session::Session;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
@@ -204,7 +205,9 @@ impl ToLegacy {
         sent.sort_by_key(|(number, _)| *number);
         let queued = self.queue.iter().map(|queued| &queued.request);
         let all = sent.into_iter().map(|(_, request)| request).chain(queued);
-        all.filter(|one| one.message.kind() == Kind::Request).map(|one| one.message.clone()).collect()
+        all.filter(|one| one.message.kind() == Kind::Request)
+            .map(|one| one.message.clone())
+            .collect()
     }
 
     /// A `subscriptions/listen` that was acknowledged already.
@@ -216,97 +219,6 @@ impl ToLegacy {
     fn done(&mut self) -> Vec<Effect> {
         self.settle();
         std::mem::take(&mut self.effects)
-    }
-
-    fn requested(&mut self, message: &Message, acknowledged: bool) {
-        let request = match Request::read(message.clone()) {
-            Ok(request) => request,
-            Err(invalid) => {
-                let id = message.id().unwrap_or_default();
-                return self.refuse(&id, invalid.code, format!("invalid request: {}", invalid.why));
-            }
-        };
-        let method = request.method();
-        if method == "initialize" || method.starts_with("tasks/") {
-            let why = format!("method not found: {}", method.escape_debug());
-            return self.refuse(&request.id(), -32601, why);
-        }
-        if self.clients.len() >= MANY {
-            return self.refuse(&request.id(), -32603, "too many requests wait for their answers");
-        }
-        if let Some(request) = self.retried(request) {
-            self.dispatch(request, acknowledged);
-        }
-    }
-
-    /// Answers the request, sends it, or has it wait.
-    fn dispatch(&mut self, request: Request, acknowledged: bool) {
-        let Some(remote) = self.session.remote() else {
-            return self.await_session(request, acknowledged);
-        };
-        match request.method() {
-            _ if request.message.kind() != Kind::Request => {
-                self.to_remote(request.to_legacy(&Change::default()));
-            }
-            "server/discover" => {
-                let version = request.version();
-                let text = answers::discovered(&request.id(), version.as_deref(), remote);
-                self.to_client(text);
-            }
-            "subscriptions/listen" => self.listen(request, acknowledged),
-            _ if self.is_lacking(&request) => self.await_quiet(request),
-            _ => self.send_at_level(request),
-        }
-    }
-
-    fn notified(&mut self, message: &Message) {
-        match message.method() {
-            "notifications/cancelled" => self.cancel(message),
-            // Sent here.
-            "notifications/initialized" => {}
-            _ => {
-                let Ok(request) = Request::read(message.clone()) else { return };
-                if self.session.is_opening() && self.queue.len() < MANY {
-                    self.queue_up(Queued { request, why: Why::Session, acknowledged: false });
-                } else if self.session.remote().is_some() {
-                    self.dispatch(request, false);
-                }
-            }
-        }
-    }
-
-    fn answered(&mut self, answer: &Message) {
-        let asked = answer.id().and_then(|id| self.asked.remove(&IdKey::of(&id)));
-        match asked {
-            Some(Asked::Initialize) => self.shaken_hands(answer),
-            Some(Asked::Level) => self.level_answered(answer),
-            Some(Asked::Subscribe(uri)) => self.subscribed(&uri, answer),
-            Some(Asked::Unsubscribe(uri)) => self.unsubscribed(&uri),
-            Some(Asked::Call(number)) => self.called(number, answer),
-            Some(Asked::TaskGet(number)) => self.task_seen(number, answer),
-            Some(Asked::TaskResult(number)) => self.finish(number, answer),
-            Some(Asked::InVain) => self.called_in_vain(answer),
-            Some(Asked::Nothing) | None => {}
-        }
-    }
-
-    fn told(&mut self, message: &Message, origin: Option<&[u8]>) {
-        let origin = self.call_of(origin);
-        match message.method() {
-            "notifications/progress" => self.progress(message, origin),
-            "notifications/message" => self.log_message(message, origin),
-            "notifications/cancelled" => self.withdraw(message),
-            "notifications/tools/list_changed"
-            | "notifications/prompts/list_changed"
-            | "notifications/resources/list_changed"
-            | "notifications/resources/updated" => self.changed(message),
-            // Of no meaning in the modern era.
-            "notifications/elicitation/complete" | "notifications/tasks/status" => {}
-            _ => match origin {
-                Some(number) => self.tell_call(number, message.clone()),
-                None => self.to_client(message.text().clone()),
-            },
-        }
     }
 
     fn queue_up(&mut self, queued: Queued) {
@@ -333,11 +245,11 @@ impl ToLegacy {
         self.clients.remove(&IdKey::of(id)).is_some()
     }
 
-    fn to_client(&mut self, text: impl Into<Bytes>) {
+    fn tell_client(&mut self, text: impl Into<Bytes>) {
         self.effects.push(Effect::ToClient(text.into()));
     }
 
-    fn to_remote(&mut self, text: impl Into<Bytes>) {
+    fn tell_remote(&mut self, text: impl Into<Bytes>) {
         self.effects.push(Effect::ToRemote(text.into()));
     }
 
@@ -350,20 +262,21 @@ impl ToLegacy {
         let number = self.ids.next();
         let own = self.ids.raw(number);
         let id = String::from_utf8_lossy(&own);
-        let text = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{params}}}"#);
+        let text =
+            format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{params}}}"#);
         self.asked.insert(IdKey::of(&own), asked);
-        self.to_remote(text);
+        self.tell_remote(text);
         own
     }
 
     /// Answers the client with an error.
     fn refuse(&mut self, id: &Bytes, code: i32, why: impl Into<String>) {
-        self.to_client(answers::refused(id, code, why));
+        self.tell_client(answers::refused(id, code, why));
     }
 
     /// Answers the remote with an error.
     fn refuse_remote(&mut self, id: &Bytes, code: i32, why: impl Into<String>) {
-        self.to_remote(answers::refused(id, code, why));
+        self.tell_remote(answers::refused(id, code, why));
     }
 }
 

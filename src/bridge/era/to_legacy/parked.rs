@@ -81,7 +81,7 @@ impl ToLegacy {
         parked.round = round;
         parked.asked = asked;
         self.clients.remove(&IdKey::of(&id));
-        self.to_client(text);
+        self.tell_client(text);
         self.keep_within_bounds();
     }
 
@@ -89,9 +89,8 @@ impl ToLegacy {
     pub(super) fn park_links(&mut self, request: &Request, questions: Vec<Question>) {
         let method = request.method().to_owned();
         let round = self.begin_round(Round::Links { method, questions: questions.clone() });
-        let text =
-            answers::input_required(&request.id(), questions.iter(), &self.state(round));
-        self.to_client(text);
+        let text = answers::input_required(&request.id(), questions.iter(), &self.state(round));
+        self.tell_client(text);
         self.keep_within_bounds();
     }
 
@@ -114,12 +113,17 @@ impl ToLegacy {
     /// The same for what their answers weigh.
     pub(super) fn keep_within_weight(&mut self) {
         let kept = |call: &Call| {
-            call.parked.as_ref().and_then(|one| one.answer.as_ref()).map_or(0, |one| one.text().len())
+            call.parked
+                .as_ref()
+                .and_then(|one| one.answer.as_ref())
+                .map_or(0, |one| one.text().len())
         };
         let mut bytes: usize = self.calls.values().map(kept).sum();
         while bytes > ANSWERS {
             let heavy = self.calls.iter().map(|(number, call)| (*number, kept(call)));
-            let Some((number, size)) = heavy.into_iter().find(|(_, size)| *size > 0) else { return };
+            let Some((number, size)) = heavy.into_iter().find(|(_, size)| *size > 0) else {
+                return;
+            };
             self.give_up(number, None);
             bytes -= size;
         }
@@ -174,7 +178,7 @@ impl ToLegacy {
         let mut open = Vec::new();
         for question in parked.asked {
             match request.response(&question.key) {
-                Some(response) => self.to_remote(question.response(&response)),
+                Some(response) => self.tell_remote(question.response(&response)),
                 None => open.push(question),
             }
         }

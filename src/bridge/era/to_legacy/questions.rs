@@ -34,8 +34,8 @@ impl Question {
         let params = params.unwrap_or_default();
         let mode = get(params, "mode").and_then(string);
         let is_url = method == ELICIT && mode.as_deref() == Some("url");
-        let with_tools =
-            method == SAMPLE && ["tools", "toolChoice"].iter().any(|name| get(params, name).is_some());
+        let with_tools = method == SAMPLE
+            && ["tools", "toolChoice"].iter().any(|name| get(params, name).is_some());
         // Neither tasks nor a later word on a link are part of the modern era.
         let gone: &[&str] = if is_url { &["elicitationId", "task"] } else { &["task"] };
         let related = related_task(params).map(Bytes::copy_from_slice);
@@ -78,7 +78,7 @@ impl ToLegacy {
     pub(super) fn asked(&mut self, message: &Message, origin: Option<&[u8]>) {
         let id = message.id().unwrap_or_default();
         let method = match message.method() {
-            "ping" => return self.to_remote(answers::response(&id, b"{}")),
+            "ping" => return self.tell_remote(answers::response(&id, b"{}")),
             ELICIT => ELICIT,
             SAMPLE => SAMPLE,
             "roots/list" => "roots/list",

@@ -144,7 +144,8 @@ impl Request {
         }
         let Some(params) = self.message.params_range() else { return edits.apply(text) };
         let gone = self.meta.as_ref().filter(|meta| !meta.more).map(|meta| &meta.whole);
-        let retry = [self.state.as_ref(), self.responses.as_ref()].map(|one| one.filter(|_| change.fresh));
+        let retry =
+            [self.state.as_ref(), self.responses.as_ref()].map(|one| one.filter(|_| change.fresh));
         let hidden = [gone, retry[0], retry[1]];
         let left = edits.take_out(text, params.start, |member| {
             hidden.iter().flatten().any(|range| range.start == member.value.start)

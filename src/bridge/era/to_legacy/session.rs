@@ -107,7 +107,7 @@ impl ToLegacy {
             for queued in std::mem::take(&mut self.queue) {
                 let id = queued.request.id();
                 if self.forget_client(&id) {
-                    self.to_client(with_id(answer, &id));
+                    self.tell_client(with_id(answer, &id));
                 }
             }
             return;
@@ -122,7 +122,7 @@ impl ToLegacy {
             let all = self.all_declared();
             return self.shake_hands(&first, all);
         }
-        self.to_remote(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#);
+        self.tell_remote(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#);
         if again {
             self.subscribe_again();
         }
@@ -154,7 +154,12 @@ impl ToLegacy {
 
     /// The request would do better in a session that knows more of the client. It waits for
     /// the end of what goes on in this one, but not for long.
-    pub(super) fn await_quiet(&mut self, request: Request) {
+    pub(super) fn await_better(&mut self, request: Request) {
+        if self.is_quiet() {
+            let all = capabilities::union(self.declared(), request.capabilities());
+            self.shake_hands(&request, all);
+            return self.await_session(request, false);
+        }
         let token = self.ids.next();
         self.after(QUIET, token);
         self.queue_up(Queued { request, why: Why::Quiet(token), acknowledged: false });
@@ -162,10 +167,10 @@ impl ToLegacy {
 
     /// Begins a better session if somebody waits for one and nothing goes on.
     pub(super) fn settle(&mut self) {
-        let wanted = self.queue.iter().any(|queued| matches!(queued.why, Why::Quiet(_)));
-        if !wanted || self.session.is_opening() || !self.is_quiet() {
+        if self.session.is_opening() || self.queue.is_empty() || !self.is_quiet() {
             return;
         }
+        // Nothing is asked of the remote, so that nothing else can be waited for.
         if let Some(first) = self.lacking() {
             let all = self.all_declared();
             self.shake_hands(&first, all);

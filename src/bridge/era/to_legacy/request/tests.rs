@@ -12,7 +12,8 @@ fn request(params: &str) -> Request {
 fn legacy(params: &str, change: Change) -> String {
     let text = request(params).to_legacy(&Change { id: Some("\"k-1\"".into()), ..change });
     let text = String::from_utf8(text.to_vec()).unwrap();
-    let rest = text.strip_prefix(r#"{"x":1.10,"jsonrpc":"2.0","id":"k-1","method":"a/b","params":"#);
+    let rest =
+        text.strip_prefix(r#"{"x":1.10,"jsonrpc":"2.0","id":"k-1","method":"a/b","params":"#);
     rest.unwrap().strip_suffix('}').unwrap().to_owned()
 }
 

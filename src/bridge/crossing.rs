@@ -220,8 +220,12 @@ impl Bridge {
             _ => None,
         };
         let sign = signs::of_refusal(era, method, status, error);
-        // An error of its own making, of a remote that speaks this era.
-        let its_own = error.is_some() && sign != Sign::Certain && self.eras.is_confirmed(era);
+        // An error of its own making, of a remote that speaks this era; the codes that MCP leaves
+        // to the transports of before are not.
+        let code = error.and_then(Message::error_code);
+        let its_own = code.is_some_and(|code| !(-32019..=-32000).contains(&code))
+            && sign != Sign::Certain
+            && self.eras.is_confirmed(era);
         if sign == Sign::Nothing || its_own {
             return Ok(failure);
         }

@@ -195,7 +195,9 @@ fn says_little(ticket: &Ticket, answer: &Message) -> bool {
     match answer.result() {
         None => true,
         Some(result) => {
-            ticket.method() == "server/discover" && get(result, "supportedVersions").is_none()
+            let named = ["supportedVersions", "resultType"];
+            ticket.method() == "server/discover"
+                && named.iter().all(|name| get(result, name).is_none())
         }
     }
 }

@@ -267,8 +267,8 @@ class Player:
         }
         if name in plain:
             return plain[name]()
-        what, _, unasked = name.partition(", unasked")
-        via = "session" if name.endswith(", unasked") else "call"
+        what, _, _ = name.partition(", by the session")
+        via = "session" if name.endswith(", by the session") else "call"
         if what == "logging":
             return self.logging(via)
         tool = {"elicitation: form": "ask", "elicitation: URL": "visit", "sampling": "sample", "roots": "roots"}[what]

@@ -146,9 +146,9 @@ export const FEATURES = {
   },
 
   'elicitation: form': asking('ask', 'call', 'accept Zürich'),
-  'elicitation: form, unasked': asking('ask', 'session', 'accept Zürich'),
+  'elicitation: form, by the session': asking('ask', 'session', 'accept Zürich'),
   'elicitation: URL': asking('visit', 'call', 'accept'),
-  'elicitation: URL, unasked': asking('visit', 'session', 'accept'),
+  'elicitation: URL, by the session': asking('visit', 'session', 'accept'),
 
   // 2025-11-25 has an error for it. A client of a later revision is asked, and does not see the error.
   'elicitation: URL, by an error': {
@@ -166,9 +166,9 @@ export const FEATURES = {
   },
 
   sampling: asking('sample', 'call', 'sampled: schön'),
-  'sampling, unasked': asking('sample', 'session', 'sampled: schön'),
+  'sampling, by the session': asking('sample', 'session', 'sampled: schön'),
   roots: asking('roots', 'call', 'file:///first first'),
-  'roots, unasked': asking('roots', 'session', 'file:///first first'),
+  'roots, by the session': asking('roots', 'session', 'file:///first first'),
 
   'all of these in one call': {
     play: (player) => player.say('rounds'),
@@ -176,5 +176,5 @@ export const FEATURES = {
   },
 
   logging: logging('call'),
-  'logging, unasked': logging('session'),
+  'logging, by the session': logging('session'),
 };

@@ -37,14 +37,14 @@ export const sameEra = (client, remote) => (spoken(client, remote) === MODERN) =
 /** Revisions before which, and after which, there is no such thing. */
 const BOUNDS = {
   'elicitation: form': { since: '2025-06-18' },
-  'elicitation: form, unasked': { since: '2025-06-18', until: LATEST_LEGACY },
+  'elicitation: form, by the session': { since: '2025-06-18', until: LATEST_LEGACY },
   'elicitation: URL': { since: '2025-11-25' },
-  'elicitation: URL, unasked': { since: '2025-11-25', until: LATEST_LEGACY },
+  'elicitation: URL, by the session': { since: '2025-11-25', until: LATEST_LEGACY },
   'elicitation: URL, by an error': { since: '2025-11-25', until: LATEST_LEGACY },
-  'sampling, unasked': { until: LATEST_LEGACY },
-  'roots, unasked': { until: LATEST_LEGACY },
+  'sampling, by the session': { until: LATEST_LEGACY },
+  'roots, by the session': { until: LATEST_LEGACY },
   'all of these in one call': { since: '2025-06-18' },
-  'logging, unasked': { until: LATEST_LEGACY },
+  'logging, by the session': { until: LATEST_LEGACY },
 };
 
 /** Why the remote cannot be asked for this feature, if so. */

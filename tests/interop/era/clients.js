@@ -21,7 +21,7 @@ const SCHEMAS = {
   'roots/list': ListRootsRequestSchema,
 };
 
-export async function player(t, { sdk, mode }, { url, sse }, name) {
+export async function player(t, { sdk, mode }, { url, ...how }, name) {
   const asked = [];
   const prepare = (client) => {
     for (const [method, answer] of Object.entries(ANSWERS)) {
@@ -32,7 +32,7 @@ export async function player(t, { sdk, mode }, { url, sse }, name) {
     }
   };
   const options = { capabilities, ...(mode && { versionNegotiation: { mode } }) };
-  const { client, notifications, received, close } = await connect(t, sdk, url, { name, options, prepare, sse });
+  const { client, notifications, received, close } = await connect(t, sdk, url, { name, options, prepare, ...how });
 
   const modern = sdk === 'v2' && client.getProtocolEra() === 'modern';
   const refresh = sdk === 'v2' ? { cacheMode: 'refresh' } : undefined;

@@ -116,9 +116,10 @@ export function answered(response) {
   });
 }
 
-export async function bodyOf(request) {
-  if (request.method !== 'POST') return undefined;
+export async function bodyText(request) {
   const chunks = [];
   for await (const chunk of request) chunks.push(chunk);
-  return JSON.parse(Buffer.concat(chunks).toString());
+  return Buffer.concat(chunks).toString();
 }
+
+export const bodyOf = async (request) => (request.method === 'POST' ? JSON.parse(await bodyText(request)) : undefined);

@@ -1,5 +1,5 @@
-// The orchestra with the official SDK v2: revision 2026-07-28, and with `legacy` also the handshake's
-// revisions with sessions, as the SDK's documentation of `isLegacyRequest` has it.
+// The orchestra with the official SDK v2: revision 2026-07-28, or the handshake's revisions with
+// sessions, or both, as the SDK's documentation of `isLegacyRequest` has it.
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { randomUUID } from 'node:crypto';
 import {
@@ -135,7 +135,7 @@ function legacyPlays(listening) {
   return plays;
 }
 
-export async function startV2({ legacy = false } = {}) {
+export async function startV2({ modern = true, legacy = false } = {}) {
   const stops = points();
   const shared = sharedTools(stops);
   const grown = new Set();
@@ -151,7 +151,7 @@ export async function startV2({ legacy = false } = {}) {
   const listening = ({ mcpReq }) => stops.reached(`${mcpReq.envelope[CLIENT].name} listens`);
   const plays = modernPlays({ listening, grown, notify: () => handler.notify });
   const handler = createMcpHandler(() => begin(plays, shared, grown), { legacy: 'reject', bus, keepAliveMs: 0 });
-  const modern = toNodeHandler(handler);
+  const serveModern = toNodeHandler(handler);
 
   const sessions = new Map();
   async function open() {
@@ -172,14 +172,14 @@ export async function startV2({ legacy = false } = {}) {
 
   const server = await listen(async (request, response) => {
     const body = await bodyOf(request);
-    if (legacy && (await isLegacyRequest(await toWebRequest(request, body)))) {
+    if (!modern || (legacy && (await isLegacyRequest(await toWebRequest(request, body))))) {
       const id = request.headers['mcp-session-id'];
       if (id && !sessions.has(id)) return void response.writeHead(404).end();
       const session = sessions.get(id) ?? (await open());
       if (request.method === 'GET') answered(response).then(session.heard);
       return session.transport.handleRequest(request, response, body);
     }
-    await asking.run(body?.params?._meta?.[CLIENT]?.name, () => modern(request, response, body));
+    await asking.run(body?.params?._meta?.[CLIENT]?.name, () => serveModern(request, response, body));
   });
   return {
     ...server,

@@ -5,7 +5,7 @@ export const LISTED = {
   modern: {
     bytes: { '- notifications/cancelled': 'closing the stream of a request is what cancels it over HTTP' },
     wire: { 'notifications of the client: - notifications/cancelled': 'the same; the SDK says it all the same' },
-    stdio: {},
+    stdio: { 'notifications of the client: + notifications/cancelled': 'which is what the SDK says where it has no stream to close' },
   },
   'legacy at modern': { wire: {}, stdio: {} },
   'modern at legacy': { wire: {}, stdio: {} },

@@ -58,7 +58,7 @@ export function overheard({ command, args, env }, where) {
 
 /**
  * A recording as exchanges: requests with their answers and notifications, of either side, each list
- * in its order. What names another message (ids, tokens) is the message's place in its list.
+ * in its order.
  */
 export function exchanges({ up, down }) {
   const parsed = (texts) => texts.map((text) => JSON.parse(text));
@@ -92,8 +92,8 @@ export function differences(first, second, path = '') {
 }
 
 /**
- * How one conversation differs from another, by kind of message. Messages are matched in their order;
- * one that has no counterpart is `+` or `-` as a whole.
+ * How one conversation differs from another, by kind of message. A message that has no counterpart is
+ * `+` or `-` as a whole.
  */
 export function compare(first, second) {
   const found = new Set();
@@ -125,11 +125,17 @@ export function bytes(from, to) {
   return [...without(from, to).map((text) => `- ${kind(text)}`), ...without(to, from).map((text) => `+ ${kind(text)}`)];
 }
 
-/** Pairs of the same kind; within a kind the order is kept. */
+/** Pairs of the same kind: first those that are alike, then the others in their order. */
 function matched(before, after) {
   const kinds = [...new Set([...before, ...after].map(({ method }) => method))];
   return kinds.flatMap((kind) => {
-    const [ones, others] = [before, after].map((list) => list.filter(({ method }) => method === kind));
+    const others = after.filter(({ method }) => method === kind);
+    const ones = before.filter((one) => {
+      if (one.method !== kind) return false;
+      const at = others.findIndex((other) => differences(one, other).length === 0);
+      if (at >= 0) others.splice(at, 1);
+      return at < 0;
+    });
     return [...Array(Math.max(ones.length, others.length)).keys()].map((n) => [kind, ones[n], others[n]]);
   });
 }

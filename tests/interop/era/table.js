@@ -56,18 +56,22 @@ export function gap(feature, client, remote) {
   return undefined;
 }
 
+function bounds(feature) {
+  const { since, until } = BOUNDS[feature] ?? {};
+  if (since && since === until) return ` (${since})`;
+  const said = [since && `since ${since}`, until && `until ${until}`].filter(Boolean).join(', ');
+  return said && ` (${said})`;
+}
+
 /** The matrix as the README has it; `verdict(client, remote)` is what stands in a cell. */
-export function markdown(verdict) {
+export function markdown(verdict, features) {
   const row = (cells) => `| ${cells.join(' | ')} |`;
   return [
     row(['client', ...REMOTES.map(nameOf)]),
     row(['---', ...REMOTES.map(() => '---')]),
     ...CLIENTS.map((client) => row([client.name, ...REMOTES.map((remote) => verdict(client, remote))])),
+    '',
+    `The number counts the features: ${features.map((feature) => feature + bounds(feature)).join('; ')}.`,
+    'What goes "by the session" is asked or told by the server outside of the call that it belongs to.',
   ].join('\n');
 }
-
-/** What the README says of each feature. */
-export const boundsOf = (feature) => {
-  const { since, until } = BOUNDS[feature] ?? {};
-  return [since && `since ${since}`, until && `until ${until}`].filter(Boolean).join(', ');
-};

@@ -1,5 +1,5 @@
 // What an orchestra plays: one set of tools, resources and prompts for every revision and SDK
-// (`v1.js`, `v2.js`, and in Python `server.py`). A tool that has to wait does so for another call of
+// (`v1.js`, `v2.js`, and in Python `plays.py`). A tool that has to wait does so for another call of
 // the same client, so that nothing here depends on time.
 import { z } from 'zod';
 

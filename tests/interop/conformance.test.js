@@ -1,5 +1,6 @@
 // The official conformance suite's client scenarios, through keyferry: a handshake-era SDK client on
-// the 2025-11-25 wire, a modern one on the 2026-07-28 wire. A warning fails a scenario.
+// the 2025-11-25 wire, a modern one on the 2026-07-28 wire; then the core ones of the newest package
+// with the client of the other era. A warning fails a scenario.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -8,7 +9,7 @@ import { dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { AS_IT_SHOULD, MODERN, PACKAGES, SCENARIOS } from './conformance/scenarios.js';
+import { AS_IT_SHOULD, MODERN, OTHER_ERA, PACKAGES, SCENARIOS } from './conformance/scenarios.js';
 import { bridgeOnly, home } from './support/bridge.js';
 import { within } from './support/waiting.js';
 
@@ -64,30 +65,39 @@ test('the table says something about every client scenario of both packages, on 
   }
 });
 
+/** Runs one scenario; `era` is 'same' if the client speaks what the wire does, else 'other'. */
+async function play({ scenario, wire, spec, extension, package: pkg }, era) {
+  const results = home();
+  const sdk = (wire === MODERN) === (era === 'same') ? 'v2' : 'v1';
+  const command = `node conformance/client.js ${sdk} ${era}`;
+  const args = ['client', '--command', command, '--scenario', scenario, '--timeout', '45000', '-o', results];
+  if (pkg.version.startsWith('0.2')) {
+    args.push('--spec-version', spec ?? wire);
+    if (extension) args.push('--force'); // it is of no revision
+  }
+  const { code, stdout, stderr } = await run(pkg, args);
+  const client = output(results);
+  const everything = `${stdout}\n${stderr}\n${client}`;
+  assert.equal(code, 0, everything);
+  assert.ok(client.includes(AS_IT_SHOULD), everything);
+  const bad = checksIn(results).filter(({ status }) => status === 'FAILURE' || status === 'WARNING');
+  assert.deepEqual(bad, [], everything);
+}
+
 const name = ({ scenario, wire, package: { version } }) => `${version} ${wire} ${scenario}`;
 
 describe('conformance', { concurrency: 3, ...bridgeOnly }, () => {
   for (const row of SCENARIOS) {
-    const { scenario, wire, spec, extension, package: pkg, expected } = row;
-    if (expected !== 'pass') {
-      test(name(row), { skip: expected });
-      continue;
-    }
-    test(name(row), { timeout: LIMIT_MS }, async () => {
-      const results = home();
-      const command = `node conformance/client.js ${wire === MODERN ? 'v2' : 'v1'}`;
-      const args = ['client', '--command', command, '--scenario', scenario, '--timeout', '45000', '-o', results];
-      if (pkg.version.startsWith('0.2')) {
-        args.push('--spec-version', spec ?? wire);
-        if (extension) args.push('--force'); // it is of no revision
-      }
-      const { code, stdout, stderr } = await run(pkg, args);
-      const client = output(results);
-      const everything = `${stdout}\n${stderr}\n${client}`;
-      assert.equal(code, 0, everything);
-      assert.ok(client.includes(AS_IT_SHOULD), everything);
-      const bad = checksIn(results).filter(({ status }) => status === 'FAILURE' || status === 'WARNING');
-      assert.deepEqual(bad, [], everything);
-    });
+    if (row.expected === 'pass') test(name(row), { timeout: LIMIT_MS }, () => play(row, 'same'));
+    else test(name(row), { skip: row.expected });
   }
+});
+
+test('33 core scenarios of the 2026-07-28 wire and 21 of earlier wires have a client of the other era', () => {
+  const on = (modern) => OTHER_ERA.filter(({ wire }) => (wire === MODERN) === modern).length;
+  assert.deepEqual([on(true), on(false)], [33, 21]);
+});
+
+describe('conformance, with the client of the other era', { concurrency: 3, ...bridgeOnly }, () => {
+  for (const row of OTHER_ERA) test(`${name(row)}, other era`, { timeout: LIMIT_MS }, () => play(row, 'other'));
 });

@@ -117,3 +117,6 @@ export const SCENARIOS = [
     EXTENSION,
   ),
 ];
+
+/** Core scenarios of the newest package that a client of the other era has to pass as well. */
+export const OTHER_ERA = SCENARIOS.filter((row) => row.package === newest && row.expected === 'pass' && !row.extension);

@@ -1,16 +1,17 @@
 // The official SDK clients, each with a bridge of its own.
 import { Client as ClientV1 } from '@modelcontextprotocol/sdk/client/index.js';
+import { SSEClientTransport as SseV1 } from '@modelcontextprotocol/sdk/client/sse.js';
 import { StdioClientTransport as StdioV1 } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { StreamableHTTPClientTransport as HttpV1 } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
-import { Client as ClientV2, StreamableHTTPClientTransport as HttpV2 } from '@modelcontextprotocol/client';
+import { Client as ClientV2, SSEClientTransport as SseV2, StreamableHTTPClientTransport as HttpV2 } from '@modelcontextprotocol/client';
 import { StdioClientTransport as StdioV2 } from '@modelcontextprotocol/client/stdio';
 import assert from 'node:assert/strict';
-import { direct, home, launch } from './bridge.js';
+import { direct as withoutBridge, home, launch } from './bridge.js';
 import { DEADLINE_MS, Seen, within } from './waiting.js';
 
 export const SDK = {
-  v1: { Client: ClientV1, Stdio: StdioV1, Http: HttpV1 },
-  v2: { Client: ClientV2, Stdio: StdioV2, Http: HttpV2 },
+  v1: { Client: ClientV1, Stdio: StdioV1, Http: HttpV1, Sse: SseV1 },
+  v2: { Client: ClientV2, Stdio: StdioV2, Http: HttpV2, Sse: SseV2 },
 };
 
 /** What is said over HTTP without keyferry: the yardstick. */
@@ -30,13 +31,15 @@ export async function connectDirectly(t, sdk, url, { options = {}, key } = {}) {
 
 /**
  * A client that launches `keyferry <url> ...args` as a host would. `prepare(client)` sets its
- * handlers before it connects. `env` is what the client's configuration adds. `received` holds every
+ * handlers before it connects. `env` is what the client's configuration adds; `launched` is
+ * the command instead, `direct` does without the bridge, and `sse` says that the server is one of
+ * HTTP+SSE, for who asks it without. `received` holds every
  * message as it arrived, `notifications` those that no handler took; a message that the SDK could not
  * read, an answer to nothing, or one of the `secrets()` on stderr fails the test.
  */
-export async function connect(t, sdk, url, { options = {}, prepare = () => {}, args = [], env = {}, where, key, secrets = () => [] } = {}) {
-  const { Client, Stdio, Http } = SDK[sdk];
-  const client = new Client({ name: `interop-${sdk}`, version: '1.0.0' }, options);
+export async function connect(t, sdk, url, { options = {}, prepare = () => {}, args = [], env = {}, where, key, name = `interop-${sdk}`, sse = false, launched, direct = withoutBridge, secrets = () => [] } = {}) {
+  const { Client, Stdio, Http, Sse } = SDK[sdk];
+  const client = new Client({ name, version: '1.0.0' }, options);
   const notifications = new Seen();
   const received = new Seen();
   const faults = [];
@@ -52,9 +55,9 @@ export async function connect(t, sdk, url, { options = {}, prepare = () => {}, a
   let stderr = '';
   if (direct) {
     const headers = key && { Authorization: `Bearer ${key}` };
-    transport = new Http(new URL(url), { requestInit: { headers } });
+    transport = new (sse ? Sse : Http)(new URL(url), { requestInit: { headers } });
   } else {
-    const command = launch(where ?? home(), url, ...args);
+    const command = launched ?? launch(where ?? home(), url, ...args);
     transport = new Stdio({ ...command, env: { ...command.env, ...env }, stderr: 'pipe' });
     transport.stderr.on('data', (chunk) => (stderr += chunk));
   }

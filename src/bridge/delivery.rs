@@ -7,7 +7,7 @@ use super::crossing::From;
 use super::era::Era;
 use super::pending::Ticket;
 use super::refusal::Failure;
-use super::session::Snapshot;
+use super::session::{Opener, Snapshot};
 use super::subscription::Subscription;
 use crate::jsonrpc::{Invalid, Kind, Line, Message, same_id, with_id};
 use crate::transport::{EventStream, Lost};
@@ -159,7 +159,7 @@ impl Delivery<'_> {
                 _ => return None,
             },
         };
-        Some(self.bridge.learn(&ticket.call, message, self.headers).unwrap_or(text))
+        Some(self.bridge.learn(&ticket.call, message, Opener::Http(self.headers)).unwrap_or(text))
     }
 
     /// An error that points to the other era: nothing is delivered, or what was said first.
@@ -190,11 +190,11 @@ impl Delivery<'_> {
 
 impl Bridge {
     /// What an answer changes here; a new text where the client must see another one.
-    fn learn(
+    pub(super) fn learn(
         self: &Arc<Self>,
         call: &Call,
         answer: &Message,
-        headers: &HeaderMap,
+        opener: Opener<'_>,
     ) -> Option<Bytes> {
         if answer.result().is_none() {
             return self.instead_of_error(call, answer);
@@ -204,7 +204,7 @@ impl Bridge {
             return Some(text);
         }
         match (call.era, call.message.method()) {
-            (Era::Legacy, "initialize") => self.begin(&call.message, answer, headers),
+            (Era::Legacy, "initialize") => self.begin(&call.message, answer, opener),
             (_, "tools/list") => return self.tools.learn(call, answer),
             (Era::Legacy, _) => self.session.remember(&call.message),
             (Era::Modern, _) => {}
@@ -239,7 +239,8 @@ impl Bridge {
                     });
                     match ticket.filter(|ticket| self.pending.take_over(ticket)) {
                         Some(ticket) => {
-                            let learned = self.learn(&ticket.call, &message, &HeaderMap::new());
+                            let none = HeaderMap::new();
+                            let learned = self.learn(&ticket.call, &message, Opener::Http(&none));
                             (learned.unwrap_or_else(|| message.text().clone()), Some(ticket))
                         }
                         None => continue,

@@ -208,6 +208,7 @@ impl Bridge {
         if let Some(before) = self.session.establish(initialize, answer, opener) {
             self.delete_soon(before);
         }
+        self.look_after_connection();
     }
 
     fn take_response(self: &Arc<Self>, message: Message) {

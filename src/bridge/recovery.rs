@@ -89,6 +89,7 @@ impl Bridge {
             return Ok(());
         }
         self.listen();
+        self.look_after_connection();
         self.keep_handshake(answer);
         match &lost.told {
             Some(told) if lost.is_stand_in() => {

@@ -68,6 +68,10 @@ pub(super) struct Connection {
     /// The bridge's own requests, which wait for their answers.
     asked: Mutex<HashMap<IdKey, oneshot::Sender<Message>>>,
     closed: watch::Sender<Option<Closed>>,
+    /// Somebody sees to its return.
+    returning: AtomicBool,
+    /// The wait before that which the remote asked for, in milliseconds.
+    retry: AtomicU64,
     reader: OnceLock<AbortHandle>,
 }
 
@@ -92,6 +96,8 @@ impl Connection {
             opened: Instant::now(),
             asked: Mutex::default(),
             closed: watch::Sender::new(None),
+            returning: AtomicBool::default(),
+            retry: AtomicU64::default(),
             reader: OnceLock::new(),
         }
     }

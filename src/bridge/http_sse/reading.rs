@@ -55,18 +55,30 @@ impl Bridge {
             }
         };
         let Some(connection) = held.upgrade() else { return };
-        connection.close(why);
-        let retry = stream.retry().unwrap_or_default();
+        let retry = stream.retry().unwrap_or_default().min(LONGEST_RETRY);
+        connection.retry.store(retry.as_millis() as u64, Ordering::Relaxed);
         drop(stream);
         if connection.opened.elapsed() >= LASTING {
             self.http_sse.attempts.store(0, Ordering::Relaxed);
         }
+        connection.close(why);
+        self.look_after_connection();
+    }
+
+    /// Sees to the return of the session's connection, if it has one that is lost. Called when
+    /// one is lost, and when it has become the session's.
+    pub(in super::super) fn look_after_connection(self: &Arc<Self>) {
         let session = self.session.snapshot();
-        if session.connection.is_some_and(|now| Arc::ptr_eq(&now, &connection)) {
-            tracing::info!("the connection to the remote was lost; it is made anew");
-            // Not here: this task ends with the connection.
-            tokio::spawn(self.clone().come_back(session.epoch, retry.min(LONGEST_RETRY)));
+        let Some(connection) = session.connection.as_ref().filter(|_| session.is_lost()) else {
+            return;
+        };
+        if connection.returning.swap(true, Ordering::Relaxed) {
+            return;
         }
+        tracing::info!("the connection to the remote was lost; it is made anew");
+        let retry = Duration::from_millis(connection.retry.load(Ordering::Relaxed));
+        // Not here: the task of a stream ends with its connection.
+        tokio::spawn(self.clone().come_back(session.epoch, retry));
     }
 
     /// Begins the lost session of `epoch` anew, unless a call has done so.

@@ -14,7 +14,7 @@
 //!   to come by a credential without a person) and `machine` (which does so), `connection` (the
 //!   certificate, root and headers that go along with every kind), `proof` (of possession, for
 //!   each request), `logout`, and what was last `seen` of a remote.
-//! - [`transport`]: Streamable HTTP and server-sent events; knows no credential.
+//! - [`transport`]: Streamable HTTP, HTTP+SSE and server-sent events; knows no credential.
 //! - [`oauth`]: challenge, discovery, registration, authorization request, loopback redirect,
 //!   token, device, further grants, client assertion, DPoP, revocation; knows no vault and no
 //!   stdio.
@@ -31,6 +31,9 @@
 //! what decides where it goes. It is POSTed with the credential's headers. What comes back,
 //! JSON or server-sent events, is checked for being a message, matched with the request that
 //! waits for it, and written as one line. The bytes are never re-serialised.
+//!
+//! A remote of 2024-11-05 (HTTP+SSE) answers on one stream for all: that is the session, and what
+//! waits on it is answered when it ends.
 //!
 //! # The way of a sign-in
 //! A request that goes out without a token comes back with 401 and an [`oauth::Challenge`]. The

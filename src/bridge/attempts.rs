@@ -50,6 +50,10 @@ impl Exchange {
                 }
                 Era::Legacy => session,
             };
+            if session.is_lost() && self.is_in_session() {
+                // Just now: it is not sent yet.
+                continue;
+            }
             let reply = self.post(&credential, &session).await?;
             let lost = reply.status == StatusCode::NOT_FOUND && self.used_session(&session);
             match reply.status {

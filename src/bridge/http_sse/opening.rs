@@ -139,7 +139,8 @@ impl Bridge {
         lost: &Snapshot,
     ) -> Result<Shaken, Failure> {
         let mut before = None;
-        if self.http_sse.comes_first() {
+        // What it was a moment ago it is again, however long it is away.
+        if lost.connection.is_some() || self.http_sse.comes_first() {
             match self.find().await? {
                 Found::Connection(connection) => {
                     return self.shake_hands_over(connection, initialize, lost).await;

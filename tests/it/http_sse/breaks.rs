@@ -2,7 +2,8 @@
 
 use super::ready;
 use crate::support::PATIENCE;
-use crate::support::bridge::Bridge;
+use crate::support::bridge::{Bridge, initialize_params};
+use crate::support::home::Home;
 use crate::support::http::Request;
 use crate::support::http_sse::{HttpSse, SseServer};
 use crate::support::mcp_server::{Port, park};
@@ -339,7 +340,7 @@ fn a_handshake_whose_stream_ends_is_an_error_and_can_be_tried_again() {
         })
         .start();
     let mut bridge = Bridge::to(&server);
-    bridge.request("1", "initialize", &crate::support::bridge::initialize_params("2025-11-25"));
+    bridge.request("1", "initialize", &initialize_params("2025-11-25"));
     bridge.own_error("1", &[-31003]);
     let mut bridge = bridge.ready();
     bridge.call("2");
@@ -367,7 +368,7 @@ fn a_message_that_is_too_large_is_told_to_those_who_wait() {
             stream.answer(request, &format!(r#"{{"text":"{}"}}"#, "x".repeat(size)));
         })
         .start();
-    let home = crate::support::home::Home::new("memory");
+    let home = Home::new("memory");
     let mut bridge = home.launch(&server.url()).args(&["--max-message", "1000"]).start().ready();
     bridge.call("1");
     let error = bridge.own_error("1", &[-31006]);

@@ -247,11 +247,3 @@ fn a_client_that_shakes_hands_again_gets_a_connection_of_its_own() {
         server.requests().iter().filter(|r| r.method == "POST" && r.target == "/mcp").count();
     assert_eq!(posts, 1);
 }
-
-#[test]
-fn a_modern_client_reaches_it_by_its_own_fallback() {
-    let server = HttpSse::new().start();
-    let mut bridge = with(&server.url(), &["--transport", "sse-first"]);
-    bridge.request("1", "initialize", &initialize_params("2025-11-25"));
-    bridge.result("1");
-}

@@ -12,18 +12,20 @@ use std::ops::Deref;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
+type Endpoint = Box<dyn Fn(&str, &Request) -> String + Send + Sync>;
+type First = Box<dyn Fn(&Request, Wire) -> Option<Wire> + Send + Sync>;
 type Handler = Box<dyn Fn(&Request, Wire, &Stream) + Send + Sync>;
 
 pub(crate) struct HttpSse {
     version: String,
     /// What the endpoint event says, given the path with the session.
-    endpoint: Box<dyn Fn(&str, &Request) -> String + Send + Sync>,
+    endpoint: Endpoint,
     /// How a POST to the URL of the stream is refused.
     refusal: (u16, String),
     gzip: bool,
     /// Where the stream and the endpoint really are.
     paths: (&'static str, &'static str),
-    open: Box<dyn Fn(&Request, Wire) -> Option<Wire> + Send + Sync>,
+    first: First,
     on: HashMap<String, Handler>,
 }
 
@@ -108,7 +110,7 @@ impl HttpSse {
             refusal: (405, String::new()),
             gzip: false,
             paths: ("/mcp", "/messages"),
-            open: Box::new(|_, wire| Some(wire)),
+            first: Box::new(|_, wire| Some(wire)),
             on: HashMap::new(),
         }
     }
@@ -148,9 +150,9 @@ impl HttpSse {
     /// Looks at each request first; it goes on where the wire is given back.
     pub(crate) fn first(
         mut self,
-        open: impl Fn(&Request, Wire) -> Option<Wire> + Send + Sync + 'static,
+        first: impl Fn(&Request, Wire) -> Option<Wire> + Send + Sync + 'static,
     ) -> Self {
-        self.open = Box::new(open);
+        self.first = Box::new(first);
         self
     }
 
@@ -181,7 +183,7 @@ impl HttpSse {
     }
 
     fn serve_one(&self, request: &Request, wire: Wire, streams: &Streams) {
-        let Some(wire) = (self.open)(request, wire) else { return };
+        let Some(wire) = (self.first)(request, wire) else { return };
         assert_eq!(request.header("mcp-session-id"), None, "no such session");
         match (&*request.method, request.target.split('?').next().unwrap_or_default()) {
             ("GET", path) if path == self.paths.0 => self.open_stream(request, wire, streams),

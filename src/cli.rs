@@ -169,7 +169,7 @@ pub struct RunArgs {
     /// Same as --callback-port
     #[arg(value_name = "PORT", conflicts_with = "callback_port")]
     pub port: Option<u16>,
-    /// Transport; for compatibility: both mean Streamable HTTP, which is all there is
+    /// Transport: Streamable HTTP, or HTTP+SSE, which servers of 2024-11-05 speak
     #[arg(long, value_enum, default_value = "http-first")]
     pub transport: TransportArg,
     /// Generation of MCP that the server speaks: `legacy` is 2025-11-25 and earlier, `modern`
@@ -223,11 +223,17 @@ pub enum ProtocolArg {
     Modern,
 }
 
-/// Transports, in mcp-remote's spelling. So far both mean the same.
+/// Transports, in mcp-remote's spelling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum TransportArg {
+    /// HTTP+SSE where the server does not speak Streamable HTTP
     HttpFirst,
+    /// Streamable HTTP
     HttpOnly,
+    /// Streamable HTTP where the server does not speak HTTP+SSE
+    SseFirst,
+    /// HTTP+SSE
+    SseOnly,
 }
 
 #[derive(Debug, Args)]

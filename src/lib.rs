@@ -40,6 +40,9 @@
 //! without I/O, so that the rest (credentials, sessions, retries, the stand-in) speaks one era to
 //! one remote and knows nothing of the other.
 //!
+//! A remote of 2024-11-05 (HTTP+SSE) answers on one stream for all: that is the session, and what
+//! waits on it is answered when it ends.
+//!
 //! # The way of a sign-in
 //! A request that goes out without a token comes back with 401 and an [`oauth::Challenge`]. The
 //! bridge's stand-in answers the client in the meantime. The sign-in takes its turn among all

@@ -53,6 +53,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokens::Tokens;
+use url::Url;
+
+/// Segments of a path that are no words, in bytes.
+const LONG_SEGMENT: usize = 16;
 
 /// What an [`Authorization`] is made of.
 pub struct Settings {
@@ -133,6 +137,18 @@ impl Authorization {
 
     pub fn remote(&self) -> &Remote {
         &self.remote
+    }
+
+    /// An address that the remote gave is good for a session: what may be secret in it is not
+    /// shown.
+    pub fn hide_address(&self, url: &Url) {
+        for value in remote::query_values(url.as_str()) {
+            self.redactor.learn_passing(&value);
+        }
+        let segments = url.path_segments().into_iter().flatten();
+        for segment in segments.filter(|segment| segment.len() >= LONG_SEGMENT) {
+            self.redactor.learn_passing(segment);
+        }
     }
 
     /// Makes text from elsewhere fit to show.

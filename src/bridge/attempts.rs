@@ -3,6 +3,7 @@
 use super::delivery::Delivery;
 use super::era::Era;
 use super::exchange::Exchange;
+use super::pending::Ticket;
 use super::refusal::Failure;
 use super::resumption::Resumption;
 use super::session::Snapshot;
@@ -29,6 +30,10 @@ impl Exchange {
                     None => {}
                 }
             }
+            if session.is_lost() && self.is_in_session() {
+                Box::pin(self.connect_again(&session, tries)).await?;
+                continue;
+            }
             if session.unsaid.is_some() && self.is_in_session() {
                 bridge.end_handshake().await?;
                 continue;
@@ -37,6 +42,17 @@ impl Exchange {
             self.bridge.recall_era(credential.origin).await;
             if self.calls.iter().any(|call| bridge.eras.crosses(call.era)) {
                 return Err(Failure::Crossed);
+            }
+            let session = match self.era() {
+                Era::Modern => session.by(None),
+                Era::Legacy if self.begins_session() => {
+                    session.by(Box::pin(self.connection(tries)).await?)
+                }
+                Era::Legacy => session,
+            };
+            if session.is_lost() && self.is_in_session() {
+                // Just now: it is not sent yet.
+                continue;
             }
             let reply = self.post(&credential, &session).await?;
             let lost = reply.status == StatusCode::NOT_FOUND && self.used_session(&session);
@@ -48,6 +64,20 @@ impl Exchange {
                     let answer = bridge.after_refusal(reply, &credential);
                     let fresh = tries.in_time(bridge, answer).await?;
                     tries.take(bridge, fresh)?;
+                }
+                status if session.connection.is_some() && !status.is_success() => {
+                    let failure = bridge.http_error(reply).await;
+                    let again = Box::pin(self.reconnect(&session, failure, tries));
+                    if let Some(failure) = again.await? {
+                        return Err(failure);
+                    }
+                }
+                status if self.may_fall_back(status) => {
+                    let failure = bridge.http_error(reply).await;
+                    let falling_back = Box::pin(self.fall_back_to_sse(status, failure, tries));
+                    if let Some(failure) = falling_back.await? {
+                        return self.failed(status.as_u16(), failure).await;
+                    }
                 }
                 StatusCode::NOT_FOUND if lost && !tries.began_anew => {
                     tries.began_anew = true;
@@ -64,6 +94,9 @@ impl Exchange {
                 }
                 status if status.is_success() => {
                     bridge.took(&credential, self.era()).await;
+                    if let Some(connection) = &session.connection {
+                        return self.wait_for_stream(reply, connection).await;
+                    }
                     return self.deliver(reply, &session, tries).await;
                 }
                 status => {
@@ -74,7 +107,7 @@ impl Exchange {
         }
     }
 
-    async fn credential(&self, tries: &mut Tries) -> Result<Arc<Credential>, Failure> {
+    pub(super) async fn credential(&self, tries: &mut Tries) -> Result<Arc<Credential>, Failure> {
         if let Some(credential) = &tries.credential {
             return Ok(credential.clone());
         }
@@ -94,7 +127,7 @@ impl Exchange {
     }
 
     /// Batches are legacy.
-    fn era(&self) -> Era {
+    pub(super) fn era(&self) -> Era {
         self.calls.first().map_or(Era::Legacy, |call| call.era)
     }
 
@@ -108,16 +141,23 @@ impl Exchange {
     async fn post(&self, credential: &Credential, session: &Snapshot) -> Result<Reply, Failure> {
         let headers = self.headers(credential, session);
         self.bridge.session.used();
-        for ticket in &self.tickets {
-            ticket.mark_sent();
-        }
-        let reply = self.bridge.remote.post(self.body(), headers).await;
+        let reply = match &session.connection {
+            Some(connection) => {
+                self.tickets.iter().for_each(|one| one.mark_sent_over(connection.number()));
+                self.bridge.post_over(connection, self.body(), headers).await
+            }
+            None => {
+                self.tickets.iter().for_each(Ticket::mark_sent);
+                let reply = self.bridge.remote.post(self.body(), headers).await;
+                reply.map_err(|failure| self.bridge.not_sent(&failure).into())
+            }
+        };
         if let (Ok(reply), [call, ..]) = (&reply, &self.calls[..]) {
             let (method, status) = (call.message.method().escape_debug(), reply.status.as_u16());
             tracing::debug!(%method, status, "the remote replied");
             credential.learn(reply.status.as_u16(), &reply.headers);
         }
-        reply.map_err(|failure| self.bridge.not_sent(&failure).into())
+        reply
     }
 
     fn headers(&self, credential: &Credential, session: &Snapshot) -> RequestHeaders {

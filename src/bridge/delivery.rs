@@ -7,7 +7,7 @@ use super::crossing::From;
 use super::era::Era;
 use super::pending::Ticket;
 use super::refusal::Failure;
-use super::session::Snapshot;
+use super::session::{Opener, Snapshot};
 use super::subscription::Subscription;
 use crate::jsonrpc::object::get;
 use crate::jsonrpc::{Invalid, Kind, Line, Message, same_id, with_id};
@@ -160,7 +160,7 @@ impl Delivery<'_> {
                 _ => return None,
             },
         };
-        Some(self.bridge.learn(&ticket.call, message, self.headers).unwrap_or(text))
+        Some(self.bridge.learn(&ticket.call, message, Opener::Http(self.headers)).unwrap_or(text))
     }
 
     /// An error that points to the other era: nothing is delivered, or what was said first.
@@ -204,11 +204,11 @@ fn says_little(ticket: &Ticket, answer: &Message) -> bool {
 
 impl Bridge {
     /// What an answer changes here; a new text where the client must see another one.
-    fn learn(
+    pub(super) fn learn(
         self: &Arc<Self>,
         call: &Call,
         answer: &Message,
-        headers: &HeaderMap,
+        opener: Opener<'_>,
     ) -> Option<Bytes> {
         if answer.result().is_none() {
             return self.instead_of_error(call, answer);
@@ -216,7 +216,7 @@ impl Bridge {
         self.keep(call, answer);
         self.learn_era(call, answer);
         match (call.era, call.message.method()) {
-            (Era::Legacy, "initialize") => self.begin(&call.message, answer, headers),
+            (Era::Legacy, "initialize") => self.begin(&call.message, answer, opener),
             (_, "tools/list") => return self.tools.learn(call, answer),
             (Era::Legacy, _) => self.session.remember(&call.message),
             (Era::Modern, _) => {}
@@ -251,7 +251,8 @@ impl Bridge {
                     });
                     match ticket.filter(|ticket| self.pending.take_over(ticket)) {
                         Some(ticket) => {
-                            let learned = self.learn(&ticket.call, &message, &HeaderMap::new());
+                            let none = HeaderMap::new();
+                            let learned = self.learn(&ticket.call, &message, Opener::Http(&none));
                             (learned.unwrap_or_else(|| message.text().clone()), Some(ticket))
                         }
                         None => continue,

@@ -6,11 +6,11 @@ use super::crossing::From;
 use super::exchange::Exchange;
 use super::pending::Ticket;
 use super::refusal::{CLOSED, NOT_ALLOWED};
+use super::session::Opener;
 use super::stdin::{Incoming, Stdin};
 use super::subscription::Subscription;
 use crate::jsonrpc::{BridgeError, IdKey, Invalid, Kind, Line, Message, error_response};
 use bytes::Bytes;
-use reqwest::header::HeaderMap;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -83,8 +83,10 @@ impl Bridge {
             let why = "batches belong to protocol version 2025-03-26, which was not negotiated";
             return Err(Invalid { code: -32600, id: None, why });
         }
-        // A remote that negotiated something else than the client was told may have none.
-        let as_it_is = session.told.is_none() && !self.eras.client_crosses();
+        // A remote that negotiated something else than the client was told may have none, and
+        // one of HTTP+SSE was made before there were any.
+        let plain = session.told.is_none() && session.connection.is_none();
+        let as_it_is = plain && !self.eras.client_crosses();
         let whole = if as_it_is { self.as_one(&elements) } else { None };
         if let Some(calls) = whole {
             let calls: Vec<_> = calls.into_iter().map(Arc::new).collect();
@@ -199,13 +201,14 @@ impl Bridge {
         self: &Arc<Self>,
         initialize: &Message,
         answer: &Message,
-        headers: &HeaderMap,
+        opener: Opener<'_>,
     ) {
         self.session.forget_settings();
         self.session.set_listener(None);
-        if let Some(before) = self.session.establish(initialize, answer, headers) {
+        if let Some(before) = self.session.establish(initialize, answer, opener) {
             self.delete_soon(before);
         }
+        self.look_after_connection();
     }
 
     fn take_response(self: &Arc<Self>, message: Message) {

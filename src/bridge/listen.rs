@@ -32,6 +32,10 @@ struct Position {
 impl Bridge {
     /// Opens the GET stream of the session as it is now and keeps it open.
     pub(super) fn listen(self: &Arc<Self>) {
+        if self.session.snapshot().connection.is_some() {
+            // It has a stream already, and no other one.
+            return self.session.set_listener(None);
+        }
         let bridge = self.clone();
         let task = tokio::spawn(async move { bridge.keep_listening().await });
         self.session.set_listener(Some(task.abort_handle()));

@@ -8,6 +8,7 @@ mod delivery;
 mod era;
 mod eras;
 mod exchange;
+mod http_sse;
 mod incoming;
 mod intake;
 mod listen;
@@ -34,8 +35,9 @@ pub use tools::ToolFilter;
 
 use crate::authorization::Authorization;
 use crate::jsonrpc::{BridgeError, Kind, Line, Message, error_response};
-use crate::transport::StreamableHttp;
+use crate::transport::{StreamableHttp, Transports};
 use eras::Eras;
+use http_sse::HttpSse;
 use intake::Intake;
 use pending::Pending;
 use refusal::TOO_LARGE;
@@ -67,6 +69,8 @@ pub struct Settings {
     pub auth_timeout: Duration,
     /// Largest message in bytes.
     pub max_message: usize,
+    /// The transports that it may speak.
+    pub transports: Transports,
     /// The era that the remote speaks; found out by default.
     pub protocol: Option<Era>,
 }
@@ -78,6 +82,7 @@ struct Bridge {
     outbox: Outbox,
     pending: Pending,
     session: Session,
+    http_sse: HttpSse,
     eras: Eras,
     tools: Tools,
     timeout: Option<Duration>,
@@ -109,6 +114,7 @@ pub async fn run(settings: Settings) -> std::io::Result<Ended> {
         outbox,
         pending: Pending::default(),
         session: Session::default(),
+        http_sse: HttpSse::new(settings.transports),
         eras: Eras::new(settings.protocol),
         tools: Tools::new(settings.tools),
         timeout: settings.timeout,

@@ -9,7 +9,6 @@ use super::session::Snapshot;
 use super::{Bridge, Note};
 use crate::authorization::Cause;
 use bytes::Bytes;
-use reqwest::StatusCode;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -96,7 +95,7 @@ impl Bridge {
         let Some(initialized) = session.unsaid.clone() else { return Ok(()) };
         match self.tell(initialized, &session).await {
             Err(failure) if was_not_taken(&failure) => Err(failure),
-            Err(failure) if session.id.is_some() && is_not_found(&failure) => {
+            Err(failure) if session.is_lost() || session.forgot(&failure) => {
                 drop(alone);
                 self.recover(session.epoch).await
             }
@@ -176,12 +175,15 @@ impl Bridge {
             // It would be of no interest to the session that is to come.
             return Ok(());
         }
-        if session.unsaid.is_some() {
+        if session.is_lost() {
+            self.recover(session.epoch).await?;
+        }
+        if self.session.snapshot().unsaid.is_some() {
             self.end_handshake().await?;
         }
         let session = self.session.snapshot();
         match self.tell(text.clone(), &session).await {
-            Err(failure) if session.id.is_some() && is_not_found(&failure) => {
+            Err(failure) if session.forgot(&failure) => {
                 self.recover(session.epoch).await?;
                 let session: Snapshot = self.session.snapshot();
                 self.tell(text, &session).await
@@ -198,13 +200,6 @@ fn was_not_taken(failure: &Failure) -> bool {
         Failure::Crossed => false,
         Failure::Bridge(error) => matches!(error.code, SIGN_IN_NEEDED | UNREACHABLE | VAULT),
         Failure::Remote(_) => false,
-    }
-}
-
-fn is_not_found(failure: &Failure) -> bool {
-    match failure {
-        Failure::Bridge(error) => error.http_status == Some(StatusCode::NOT_FOUND.as_u16()),
-        Failure::Remote(_) | Failure::Person(_) | Failure::Crossed => false,
     }
 }
 

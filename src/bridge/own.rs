@@ -4,6 +4,7 @@
 use super::Bridge;
 use super::call::Call;
 use super::crossing::From;
+use super::http_sse::Connection;
 use super::refusal::Failure;
 use super::session::Snapshot;
 use crate::authorization::Credential;
@@ -31,17 +32,30 @@ impl Bridge {
     ///
     /// # Errors
     /// If the remote refuses it, or does not acknowledge it in time.
-    pub(super) async fn tell(&self, text: Bytes, session: &Snapshot) -> Result<(), Failure> {
-        self.tell_with(text, |headers| session.put_headers(headers)).await
+    pub(super) async fn tell(
+        self: &Arc<Self>,
+        text: Bytes,
+        session: &Snapshot,
+    ) -> Result<(), Failure> {
+        let connection = session.connection.as_ref();
+        let posting = self.post_own(text, connection, |headers| session.put_headers(headers));
+        self.told(posting).await
     }
 
     /// Sends a notification or an answer with these headers beside the credential's.
     pub(super) async fn tell_with(
-        &self,
+        self: &Arc<Self>,
         text: Bytes,
         put: impl Fn(&mut HeaderMap),
     ) -> Result<(), Failure> {
-        let posting = tokio::time::timeout(PATIENCE, self.post_own(text, put));
+        self.told(self.post_own(text, None, put)).await
+    }
+
+    async fn told(
+        &self,
+        posting: impl Future<Output = Result<Reply, Failure>>,
+    ) -> Result<(), Failure> {
+        let posting = tokio::time::timeout(PATIENCE, posting);
         let reply = posting.await.unwrap_or_else(|_| Err(self.unanswered().into()))?;
         if !reply.status.is_success() {
             return Err(self.http_error(reply).await);
@@ -62,7 +76,45 @@ impl Bridge {
         epoch: u64,
         put: impl Fn(&mut HeaderMap),
     ) -> Result<(Message, HeaderMap), Failure> {
+        self.ask_openly(request, epoch, put).await?.map_err(|(_, failure)| failure)
+    }
+
+    /// The same, with the status of an HTTP error beside it.
+    ///
+    /// # Errors
+    /// If no answer comes in time.
+    pub(super) async fn ask_openly(
+        self: &Arc<Self>,
+        request: Bytes,
+        epoch: u64,
+        put: impl Fn(&mut HeaderMap),
+    ) -> Result<Result<(Message, HeaderMap), (StatusCode, Failure)>, Failure> {
         let asking = tokio::time::timeout(PATIENCE, self.ask_patiently(request, epoch, put));
+        asking.await.unwrap_or_else(|_| Err(self.unanswered().into()))
+    }
+
+    /// Asks in a session, whatever that goes over.
+    ///
+    /// # Errors
+    /// If no answer comes in time.
+    pub(super) async fn ask_in(
+        self: &Arc<Self>,
+        request: Bytes,
+        session: &Snapshot,
+    ) -> Result<Message, Failure> {
+        let put = |headers: &mut HeaderMap| session.put_headers(headers);
+        let Some(connection) = &session.connection else {
+            return self.ask(request, session.epoch, put).await.map(|(answer, _)| answer);
+        };
+        let asking = async {
+            let answer = connection.expect(&id_of(&request));
+            let reply = self.post_own(request, Some(connection), put).await?;
+            if !reply.status.is_success() {
+                return Err(self.http_error(reply).await);
+            }
+            self.answer_over(connection, reply, answer).await
+        };
+        let asking = tokio::time::timeout(PATIENCE, asking);
         asking.await.unwrap_or_else(|_| Err(self.unanswered().into()))
     }
 
@@ -71,25 +123,26 @@ impl Bridge {
         request: Bytes,
         epoch: u64,
         put: impl Fn(&mut HeaderMap),
-    ) -> Result<(Message, HeaderMap), Failure> {
-        let id = Message::read(request.clone()).ok().and_then(|message| message.id());
-        let id = id.unwrap_or_default();
-        let reply = self.post_own(request, put).await?;
+    ) -> Result<Result<(Message, HeaderMap), (StatusCode, Failure)>, Failure> {
+        let id = id_of(&request);
+        let reply = self.post_own(request, None, put).await?;
         if !reply.status.is_success() {
-            return Err(self.http_error(reply).await);
+            let status = reply.status;
+            return Ok(Err((status, self.http_error(reply).await)));
         }
         let headers = reply.headers;
         if reply.content != Content::EventStream {
             let body = reply.body.whole().await.map_err(|lost| self.lost(&lost))?;
             let answer = self.own_answer(body, &id, epoch).await;
-            return answer.map(|answer| (answer, headers)).ok_or_else(|| self.unanswered().into());
+            let answer = answer.ok_or_else(|| self.unanswered())?;
+            return Ok(Ok((answer, headers)));
         }
         let mut stream = reply.body.events();
         while let Some(event) = stream.next().await.map_err(|lost| self.lost(&lost))? {
             if event.is_message()
                 && let Some(answer) = self.own_answer(event.data, &id, epoch).await
             {
-                return Ok((answer, headers));
+                return Ok(Ok((answer, headers)));
             }
         }
         Err(self.unanswered().into())
@@ -108,14 +161,24 @@ impl Bridge {
     }
 
     /// POSTs with the credential; once more with a new one if that is refused.
-    async fn post_own(&self, text: Bytes, put: impl Fn(&mut HeaderMap)) -> Result<Reply, Failure> {
+    async fn post_own(
+        self: &Arc<Self>,
+        text: Bytes,
+        over: Option<&Arc<Connection>>,
+        put: impl Fn(&mut HeaderMap),
+    ) -> Result<Reply, Failure> {
         let mut credential = self.credential().await?;
         let mut again = false;
         loop {
             let mut headers = credential.for_request(&Method::POST);
             put(&mut headers);
-            let reply = self.remote.post(text.clone(), headers).await;
-            let reply = reply.map_err(|failure| self.not_sent(&failure))?;
+            let reply = match over {
+                Some(connection) => self.post_over(connection, text.clone(), headers).await?,
+                None => {
+                    let reply = self.remote.post(text.clone(), headers).await;
+                    reply.map_err(|failure| self.not_sent(&failure))?
+                }
+            };
             credential.learn(reply.status.as_u16(), &reply.headers);
             match reply.status {
                 StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if !again => {
@@ -147,6 +210,10 @@ impl Bridge {
         }
         true
     }
+}
+
+fn id_of(request: &Bytes) -> Bytes {
+    Message::read(request.clone()).ok().and_then(|message| message.id()).unwrap_or_default()
 }
 
 fn list_request(id: &[u8], meta: &[u8], cursor: Option<&[u8]>) -> Option<Call> {

@@ -5,13 +5,16 @@ use super::era::Era;
 use crate::jsonrpc::IdKey;
 use bytes::Bytes;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
 /// Requests in flight beyond which no more lines are read until some are answered.
 const MANY: usize = 20_000;
+
+/// Handed to the transport.
+const SENT: u64 = 1;
 
 #[derive(Default)]
 pub(super) struct Pending {
@@ -30,8 +33,9 @@ pub(super) struct Ticket {
     /// The raw id as the client wrote it.
     pub(super) id: Bytes,
     pub(super) call: Arc<Call>,
-    /// It was handed to the transport: the remote may know of it.
-    sent: Arc<AtomicBool>,
+    /// Whether it was handed to the transport, so that the remote may know of it; a number
+    /// beyond [`SENT`] is that of the connection.
+    sent: Arc<AtomicU64>,
 }
 
 impl Ticket {
@@ -59,16 +63,25 @@ impl Ticket {
     }
 
     pub(super) fn mark_sent(&self) {
-        self.sent.store(true, Ordering::Relaxed);
+        self.sent.store(SENT, Ordering::Relaxed);
+    }
+
+    /// The same over the connection of this number (HTTP+SSE).
+    pub(super) fn mark_sent_over(&self, connection: u64) {
+        self.sent.store(SENT + connection, Ordering::Relaxed);
     }
 
     /// The remote refused it unread: there is nothing that could be cancelled there.
     pub(super) fn mark_unsent(&self) {
-        self.sent.store(false, Ordering::Relaxed);
+        self.sent.store(0, Ordering::Relaxed);
     }
 
     pub(super) fn was_sent(&self) -> bool {
-        self.sent.load(Ordering::Relaxed)
+        self.sent.load(Ordering::Relaxed) >= SENT
+    }
+
+    pub(super) fn was_sent_over(&self, connection: u64) -> bool {
+        self.sent.load(Ordering::Relaxed) == SENT + connection
     }
 }
 

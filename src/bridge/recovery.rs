@@ -66,15 +66,16 @@ impl Bridge {
     /// The handshake in full before anything else may use the new session.
     async fn begin_anew(self: &Arc<Self>, lost: &Snapshot) -> Result<(), Failure> {
         let initialize = self.session.initialize().ok_or_else(|| self.unanswered())?;
-        if lost.is_real() {
+        if lost.is_real() && lost.connection.is_none() {
             tracing::info!("the remote has forgotten the session; it is begun anew");
         }
         let own = with_id(&initialize, &self.session.own_id());
-        let (answer, headers) = self.ask(own, lost.epoch + 1, |_| ()).await?;
+        let shaken = self.shake_hands_anew(own, lost).await?;
+        let (answer, opener) = (&shaken.answer, shaken.opener());
         if answer.result().is_none() {
-            return Err(Failure::Remote(Box::new(answer)));
+            return Err(Failure::Remote(Box::new(shaken.answer)));
         }
-        let fresh = Snapshot::new(lost.epoch + 1, &answer, &headers).after(lost, &answer);
+        let fresh = Snapshot::new(lost.epoch + 1, answer, opener).after(lost, answer);
         self.session.form(&fresh);
         let initialized =
             Bytes::from_static(br#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#);
@@ -88,7 +89,8 @@ impl Bridge {
             return Ok(());
         }
         self.listen();
-        self.keep_handshake(&answer);
+        self.look_after_connection();
+        self.keep_handshake(answer);
         match &lost.told {
             Some(told) if lost.is_stand_in() => {
                 tracing::info!("signed in; the remote answers from now on");
@@ -107,7 +109,7 @@ impl Bridge {
     async fn say_again(self: &Arc<Self>, fresh: &Snapshot) {
         for request in self.session.remembered() {
             let own = with_id(&request, &self.session.own_id());
-            let asked = self.ask(own, fresh.epoch, |headers| fresh.put_headers(headers)).await;
+            let asked = self.ask_in(own, fresh).await;
             if asked.is_err() {
                 tracing::warn!(
                     method = request.method(),

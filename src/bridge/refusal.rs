@@ -16,7 +16,7 @@ pub(super) const TOO_LARGE: i32 = -31006;
 pub(super) const NOT_ALLOWED: i32 = -31007;
 pub(super) const VAULT: i32 = -31008;
 
-const LOOK: &str = "the call may have been executed; look before you repeat it";
+pub(super) const LOOK: &str = "the call may have been executed; look before you repeat it";
 
 /// An error for the client, or the remote's own error to pass on.
 #[derive(Debug, Clone)]

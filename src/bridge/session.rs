@@ -1,6 +1,7 @@
 //! The legacy session: its id and negotiated version, and what it takes to begin it anew
 //! (MCP 2025-11-25, "Session Management").
 
+use super::http_sse::Connection;
 use super::recovery::LastFailure;
 use super::stand_in::{Lacks, Told};
 use crate::jsonrpc::object::{get, string};
@@ -47,6 +48,15 @@ struct State {
     own_ids: u64,
 }
 
+/// How a session came about: what is known of it beside the answer to `initialize`.
+#[derive(Clone, Copy)]
+pub(super) enum Opener<'a> {
+    /// Over Streamable HTTP, with these headers of the response.
+    Http(&'a HeaderMap),
+    /// Over this connection (HTTP+SSE).
+    Connection(&'a Arc<Connection>),
+}
+
 /// The session as one request sees it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Snapshot {
@@ -62,18 +72,23 @@ pub(super) struct Snapshot {
     pub(super) lacks: Lacks,
     /// The client's `notifications/initialized`, which the remote would not take yet.
     pub(super) unsaid: Option<Bytes>,
+    /// What it goes over, and ends with, where the remote speaks HTTP+SSE.
+    pub(super) connection: Option<Arc<Connection>>,
 }
 
 impl Snapshot {
     /// The session that an answer to `initialize` opens.
-    pub(super) fn new(epoch: u64, answer: &Message, headers: &HeaderMap) -> Self {
+    pub(super) fn new(epoch: u64, answer: &Message, opener: Opener<'_>) -> Self {
         let version = answer.result().and_then(|result| string(get(result, "protocolVersion")?));
-        Self {
-            epoch,
-            id: headers.get(SESSION_ID).cloned(),
-            version: version.and_then(|version| HeaderValue::from_str(&version).ok()),
-            ..Self::default()
-        }
+        let (id, connection) = match opener {
+            Opener::Http(headers) => (headers.get(SESSION_ID).cloned(), None),
+            Opener::Connection(connection) => {
+                connection.begin(epoch);
+                (None, Some(connection.clone()))
+            }
+        };
+        let version = version.and_then(|version| HeaderValue::from_str(&version).ok());
+        Self { epoch, id, version, connection, ..Self::default() }
     }
 
     /// The same as the successor of `lost`, for the same client.
@@ -83,6 +98,11 @@ impl Snapshot {
             self.lacks = Lacks::of(answer);
         }
         self
+    }
+
+    /// The same over another connection, or over none.
+    pub(super) fn by(self, connection: Option<Arc<Connection>>) -> Self {
+        Self { connection, ..self }
     }
 
     /// True while there is no session at the remote, and a person is needed to begin one.
@@ -134,9 +154,9 @@ impl Session {
         &self,
         initialize: &Message,
         answer: &Message,
-        headers: &HeaderMap,
+        opener: Opener<'_>,
     ) -> Option<Snapshot> {
-        self.replace(initialize, |epoch| Snapshot::new(epoch, answer, headers))
+        self.replace(initialize, |epoch| Snapshot::new(epoch, answer, opener))
     }
 
     /// The same, where `initialize` was answered without the remote.

@@ -2,6 +2,7 @@
 
 use super::Bridge;
 use super::exchange::Exchange;
+use super::http_sse::Connection;
 use super::refusal::Failure;
 use super::stand_in::{HANDSHAKE, StandIn, Wants};
 use crate::authorization::Credential;
@@ -23,6 +24,10 @@ pub(super) struct Tries {
     waits: usize,
     pub(super) began_anew: bool,
     pub(super) listed_anew: bool,
+    /// What a handshake goes over (HTTP+SSE).
+    pub(super) connection: Option<Arc<Connection>>,
+    /// The remote offers it no such way.
+    pub(super) without_sse: bool,
     /// How long it waits for a person this time.
     until: Option<Instant>,
     /// When authorization has to be done; it counts as a need for a person after that.

@@ -2,14 +2,14 @@
 
 use super::open::Opening;
 use crate::bridge::{self, Ended, Era, Settings, ToolFilter};
-use crate::cli::{ProtocolArg, RunArgs, SignInArg};
+use crate::cli::{ProtocolArg, RunArgs, SignInArg, TransportArg};
 use crate::config::{self, Reaching};
 use crate::failure::{Exit, Failure};
 use crate::http::ClientCell;
 use crate::jsonrpc::BridgeError;
 use crate::logging;
 use crate::secret::Redactor;
-use crate::transport::StreamableHttp;
+use crate::transport::{StreamableHttp, Transports};
 use crate::vault::Vault;
 use std::io::IsTerminal;
 use std::sync::Arc;
@@ -86,7 +86,17 @@ fn settings(args: &RunArgs) -> Result<Settings, (i32, Failure)> {
         timeout: config::positive(args.timeout),
         auth_timeout: Duration::from_secs_f64(args.auth_timeout),
         max_message: args.max_message,
+        transports: match args.transport {
+            TransportArg::HttpFirst => Transports::HttpFirst,
+            TransportArg::HttpOnly => Transports::HttpOnly,
+            TransportArg::SseFirst => Transports::SseFirst,
+            TransportArg::SseOnly => Transports::SseOnly,
+        },
         protocol: match args.protocol {
+            // HTTP+SSE is older than that revision.
+            ProtocolArg::Auto if args.transport == TransportArg::SseOnly => Some(Era::Legacy),
+            // HTTP+SSE is of the first revision.
+            ProtocolArg::Auto if args.transport == TransportArg::SseOnly => Some(Era::Legacy),
             ProtocolArg::Auto => None,
             ProtocolArg::Legacy => Some(Era::Legacy),
             ProtocolArg::Modern => Some(Era::Modern),

@@ -1,12 +1,16 @@
 //! Asks a remote whether it takes a credential, by a real MCP conversation: a status alone
 //! says little, as some servers answer 200 and a text saying that authentication is required.
 
+mod http_sse;
+
 use crate::authorization::{Authorization, AuthorizationError, Credential, Origin, Refusal};
 use crate::failure::{Exit, Failure};
 use crate::jsonrpc::object::{Items, find, get, string};
 use crate::jsonrpc::{Kind, Line, Message, same_id};
 use crate::transport::metadata::{METHOD, PROTOCOL_VERSION, SESSION_ID};
-use crate::transport::{Content, Lost, Reply, RequestHeaders, SendFailure, StreamableHttp};
+use crate::transport::{
+    Content, EventStream, Lost, Reply, RequestHeaders, SendFailure, StreamableHttp,
+};
 use bytes::Bytes;
 use reqwest::Method;
 use reqwest::header::{HeaderMap, HeaderValue};
@@ -116,6 +120,9 @@ impl<'a> Probe<'a> {
     async fn converse(&self, headers: &HeaderMap) -> Result<(String, Option<usize>), Failure> {
         let reply = self.post(INITIALIZE.into(), headers.clone()).await?;
         if reply.status == 400 || reply.status == 404 || reply.status == 405 {
+            if let Some(conversed) = self.converse_over_sse(headers).await? {
+                return Ok(conversed);
+            }
             return match self.converse_modern(headers).await {
                 Err(failure) if failure.exit == Exit::Network => {
                     Err(self.refused(reply.status.as_u16(), &reply.body.refusal().await))
@@ -199,9 +206,14 @@ impl<'a> Probe<'a> {
     }
 
     async fn post(&self, text: Bytes, headers: HeaderMap) -> Result<Reply, Failure> {
-        let remote = self.authorization.remote();
         let headers = self.with_credential(&Method::POST, headers);
-        let reply = self.endpoint.post(text, headers).await.map_err(|failure| {
+        self.taken(self.endpoint.post(text, headers).await).await
+    }
+
+    /// What came back, unless the remote did not take the credential.
+    async fn taken(&self, reply: Result<Reply, SendFailure>) -> Result<Reply, Failure> {
+        let remote = self.authorization.remote();
+        let reply = reply.map_err(|failure| {
             let why = self.authorization.clean(&failure.to_string());
             let message = format!("cannot verify the credential at {remote}: {why}");
             match failure {
@@ -232,24 +244,20 @@ impl<'a> Probe<'a> {
         if !reply.status.is_success() {
             return Err(self.refused(status, &reply.body.refusal().await));
         }
-        let pick = |text: Bytes| {
-            let messages = Line::read(text).map(Line::into_messages).unwrap_or_default();
-            messages.into_iter().find(|message| {
-                message.kind() == Kind::Response
-                    && message.id().is_none_or(|found| same_id(&found, id))
-            })
-        };
         if reply.content != Content::EventStream {
             let body = match tokio::time::timeout(PATIENCE, reply.body.whole()).await {
                 Ok(whole) => whole.map_err(|lost| self.lost(&lost))?,
                 Err(_) => return Err(self.too_slow()),
             };
-            return pick(body.clone()).ok_or_else(|| self.not_taken(status, &body));
+            return pick(body.clone(), id).ok_or_else(|| self.not_taken(status, &body));
         }
-        let mut stream = reply.body.events();
+        self.answer_on(&mut reply.body.events(), id).await
+    }
+
+    async fn answer_on(&self, stream: &mut EventStream, id: &[u8]) -> Result<Message, Failure> {
         let read = async {
             while let Some(event) = stream.next().await? {
-                if let Some(answer) = pick(event.data) {
+                if let Some(answer) = pick(event.data, id) {
                     return Ok(Some(answer));
                 }
             }
@@ -257,7 +265,7 @@ impl<'a> Probe<'a> {
         };
         match tokio::time::timeout(PATIENCE, read).await {
             Ok(Ok(Some(answer))) => Ok(answer),
-            Ok(Ok(None)) => Err(self.refused(status, b"its stream ended without an answer")),
+            Ok(Ok(None)) => Err(self.unread("ended its stream without an answer")),
             Ok(Err(lost)) => Err(self.lost(&lost)),
             Err(_) => Err(self.too_slow()),
         }
@@ -356,4 +364,12 @@ impl<'a> Probe<'a> {
         let text = self.authorization.clean_body(body);
         if text.is_empty() { String::new() } else { format!(": {text}") }
     }
+}
+
+/// The response with this id in a body or event.
+fn pick(text: Bytes, id: &[u8]) -> Option<Message> {
+    let messages = Line::read(text).map(Line::into_messages).unwrap_or_default();
+    messages.into_iter().find(|message| {
+        message.kind() == Kind::Response && message.id().is_none_or(|found| same_id(&found, id))
+    })
 }

@@ -5,6 +5,7 @@ use crate::http::cause;
 use bytes::{Bytes, BytesMut};
 use reqwest::Response;
 use std::time::Duration;
+use url::Url;
 
 /// What is read of the body of a refusal: bytes, and how long.
 const REFUSAL_BYTES: usize = 256 * 1024;
@@ -116,6 +117,16 @@ impl EventStream {
                 Err(error) => return Err(Lost::Broken(cause(&error))),
             }
         }
+    }
+
+    /// Where the stream came from, after redirects.
+    pub(super) fn url(&self) -> &Url {
+        self.response.url()
+    }
+
+    /// Accepts events of up to `limit` bytes from here on; returns what the limit was.
+    pub(super) fn limit(&mut self, limit: usize) -> usize {
+        self.parser.limit(limit)
     }
 
     /// The id to resume from, if the stream had any.

@@ -94,6 +94,12 @@ impl Parser {
         self.chunk = chunk;
     }
 
+    /// Refuses lines and events of more than `limit` bytes from here on; returns what the limit
+    /// was.
+    pub fn limit(&mut self, limit: usize) -> usize {
+        std::mem::replace(&mut self.limit, limit)
+    }
+
     /// The id of the last event that was complete, for `Last-Event-ID`.
     pub fn last_id(&self) -> Option<&Bytes> {
         self.last_id.as_ref()

@@ -67,11 +67,24 @@ impl StreamableHttp {
     pub async fn post(
         &self,
         message: Bytes,
+        headers: RequestHeaders,
+    ) -> Result<Reply, SendFailure> {
+        self.post_at(self.url.clone(), message, headers).await
+    }
+
+    /// The same at another URL of the remote's origin.
+    ///
+    /// # Errors
+    /// [`SendFailure`].
+    pub(super) async fn post_at(
+        &self,
+        url: Url,
+        message: Bytes,
         mut headers: RequestHeaders,
     ) -> Result<Reply, SendFailure> {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
-        self.send(Method::POST, headers, Some(message)).await
+        self.send(Method::POST, url, headers, Some(message)).await
     }
 
     /// GETs the stream for messages that belong to no request, or resumes one.
@@ -80,7 +93,7 @@ impl StreamableHttp {
     /// [`SendFailure`].
     pub async fn get(&self, mut headers: RequestHeaders) -> Result<Reply, SendFailure> {
         headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
-        self.send(Method::GET, headers, None).await
+        self.send(Method::GET, self.url.clone(), headers, None).await
     }
 
     /// DELETEs the session that `headers` name.
@@ -88,17 +101,17 @@ impl StreamableHttp {
     /// # Errors
     /// [`SendFailure`].
     pub async fn delete(&self, headers: RequestHeaders) -> Result<Reply, SendFailure> {
-        self.send(Method::DELETE, headers, None).await
+        self.send(Method::DELETE, self.url.clone(), headers, None).await
     }
 
     async fn send(
         &self,
         method: Method,
+        mut url: Url,
         mut headers: RequestHeaders,
         body: Option<Bytes>,
     ) -> Result<Reply, SendFailure> {
         let client = self.client.get(&self.url).await?;
-        let mut url = self.url.clone();
         for _ in 0..MAX_REDIRECTS {
             let mut request = Request::new(method.clone(), url.clone());
             *request.headers_mut() = HeaderMap::clone(&headers);

@@ -14,6 +14,7 @@ mod exit;
 mod flow;
 mod get_stream;
 mod headers;
+mod http_sse;
 #[cfg(target_os = "linux")]
 mod keychain;
 #[cfg(unix)]

@@ -8,7 +8,7 @@ fn begin(session: &Session, id: &'static str) -> Option<Snapshot> {
     let initialize = message(r#"{"jsonrpc":"2.0","id":0,"method":"initialize"}"#);
     let answer = message(r#"{"jsonrpc":"2.0","id":0,"result":{"protocolVersion":"2025-03-26"}}"#);
     let headers = HeaderMap::from_iter([(SESSION_ID, HeaderValue::from_static(id))]);
-    session.establish(&initialize, &answer, &headers)
+    session.establish(&initialize, &answer, Opener::Http(&headers))
 }
 
 #[test]
@@ -33,7 +33,8 @@ fn a_client_that_was_answered_here_keeps_what_it_was_told() {
     let lost = session.snapshot();
     assert!(lost.is_stand_in() && lost.has_batches() && !lost.is_real());
     let answer = message(r#"{"jsonrpc":"2.0","id":0,"result":{"protocolVersion":"2025-06-18"}}"#);
-    let real = Snapshot::new(lost.epoch + 1, &answer, &HeaderMap::new()).after(&lost, &answer);
+    let real = Snapshot::new(lost.epoch + 1, &answer, Opener::Http(&HeaderMap::new()))
+        .after(&lost, &answer);
     assert!(real.is_real() && real.has_batches() && real.lacks == Lacks::of(&answer));
     let mut headers = HeaderMap::new();
     real.put_headers(&mut headers);

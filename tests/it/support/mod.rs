@@ -9,6 +9,7 @@ pub(crate) mod dpop;
 pub(crate) mod gate;
 pub(crate) mod home;
 pub(crate) mod http;
+pub(crate) mod http_sse;
 pub(crate) mod jws;
 #[cfg(target_os = "linux")]
 pub(crate) mod keyring;

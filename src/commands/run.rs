@@ -95,8 +95,6 @@ fn settings(args: &RunArgs) -> Result<Settings, (i32, Failure)> {
         protocol: match args.protocol {
             // HTTP+SSE is older than that revision.
             ProtocolArg::Auto if args.transport == TransportArg::SseOnly => Some(Era::Legacy),
-            // HTTP+SSE is of the first revision.
-            ProtocolArg::Auto if args.transport == TransportArg::SseOnly => Some(Era::Legacy),
             ProtocolArg::Auto => None,
             ProtocolArg::Legacy => Some(Era::Legacy),
             ProtocolArg::Modern => Some(Era::Modern),

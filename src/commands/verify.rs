@@ -120,12 +120,15 @@ impl<'a> Probe<'a> {
     async fn converse(&self, headers: &HeaderMap) -> Result<(String, Option<usize>), Failure> {
         let reply = self.post(INITIALIZE.into(), headers.clone()).await?;
         if reply.status == 400 || reply.status == 404 || reply.status == 405 {
-            if let Some(conversed) = self.converse_over_sse(headers).await? {
-                return Ok(conversed);
-            }
             return match self.converse_modern(headers).await {
                 Err(failure) if failure.exit == Exit::Network => {
-                    Err(self.refused(reply.status.as_u16(), &reply.body.refusal().await))
+                    match self.converse_over_sse(headers).await? {
+                        Some(conversed) => Ok(conversed),
+                        None => {
+                            let body = reply.body.refusal().await;
+                            Err(self.refused(reply.status.as_u16(), &body))
+                        }
+                    }
                 }
                 other => other,
             };

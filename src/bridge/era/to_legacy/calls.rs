@@ -79,7 +79,7 @@ impl ToLegacy {
         match self.calls.get_mut(&number).map(|call| &mut call.parked) {
             Some(Some(parked)) => {
                 parked.answer = Some(answer.clone());
-                self.keep_within_weight();
+                self.keep_within_weight(number);
             }
             Some(None) => {
                 let Some(call) = self.forget_call(number) else { return };
@@ -182,7 +182,8 @@ impl ToLegacy {
 
     /// Nobody waits for the call any more: the remote is told, in these words or others.
     pub(super) fn give_up(&mut self, number: u64, text: Option<Bytes>) {
-        if self.calls.get(&number).is_some_and(|call| call.task == Task::Wanted) {
+        let unnamed = |call: &Call| call.task == Task::Wanted && !call.is_answered();
+        if self.calls.get(&number).is_some_and(unnamed) {
             return self.cancel_once_known(number);
         }
         let Some(call) = self.forget_call(number) else { return };

@@ -3,7 +3,7 @@
 //! the client's own requests, changes on the client's subscriptions.
 //!
 //! What it remembers is bounded: 100,000 requests of the client, 1,000 calls whose client was
-//! asked something (each with 100 questions, 256 notifications or 1 MB of them, and 256 MB of
+//! asked something (each with 100 questions, 256 notifications or 1 MB of them, and 64 MB of
 //! answers in all), 100 questions that wait for a call, 1,000 subscriptions to 1,000 resources.
 
 mod answers;

@@ -12,7 +12,7 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(600);
 /// Clients that are to come again, and bytes of answers that are kept for them.
 const MANY: usize = 1000;
-const ANSWERS: usize = 256 * 1024 * 1024;
+const ANSWERS: usize = 64 * 1024 * 1024;
 /// Notifications that are kept for one of them.
 const HELD: usize = 256;
 const HELD_BYTES: usize = 1024 * 1024;
@@ -110,22 +110,22 @@ impl ToLegacy {
         }
     }
 
-    /// The same for what their answers weigh.
-    pub(super) fn keep_within_weight(&mut self) {
-        let kept = |call: &Call| {
-            call.parked
-                .as_ref()
-                .and_then(|one| one.answer.as_ref())
-                .map_or(0, |one| one.text().len())
+    /// The same for what their answers weigh; the newest stays in any case.
+    pub(super) fn keep_within_weight(&mut self, newest: u64) {
+        let weight = |call: &Call| {
+            let answer = call.parked.as_ref().and_then(|parked| parked.answer.as_ref());
+            answer.map(|answer| answer.text().len())
         };
-        let mut bytes: usize = self.calls.values().map(kept).sum();
-        while bytes > ANSWERS {
-            let heavy = self.calls.iter().map(|(number, call)| (*number, kept(call)));
-            let Some((number, size)) = heavy.into_iter().find(|(_, size)| *size > 0) else {
+        let kept = self.calls.iter().filter_map(|(number, call)| Some((*number, weight(call)?)));
+        let kept: Vec<_> = kept.filter(|(number, _)| *number != newest).collect();
+        let newest = self.calls.get(&newest).and_then(weight).unwrap_or_default();
+        let mut bytes = newest + kept.iter().map(|(_, weight)| weight).sum::<usize>();
+        for (number, weight) in kept {
+            if bytes <= ANSWERS {
                 return;
-            };
+            }
             self.give_up(number, None);
-            bytes -= size;
+            bytes -= weight;
         }
     }
 

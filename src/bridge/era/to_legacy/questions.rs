@@ -168,18 +168,26 @@ impl ToLegacy {
         }
     }
 
-    /// What a call left over that was not asked for its own sake.
+    /// What a call left over when it ended: perhaps it was asked for another's sake.
     pub(super) fn route_again(&mut self, questions: Vec<Question>) {
-        for question in questions.into_iter().filter(|question| !question.is_of_call) {
-            self.route(question, None);
+        for question in questions {
+            if question.is_of_call {
+                self.refuse_question(&question);
+            } else {
+                self.route(question, None);
+            }
         }
     }
 
     /// Nobody is asked any more what belonged to this call.
     pub(super) fn refuse_questions(&mut self, parked: Option<Box<Parked>>) {
         for question in parked.into_iter().flat_map(|parked| parked.questions()) {
-            self.refuse_remote(&question.id, -32603, "the call that this was asked for is over");
+            self.refuse_question(&question);
         }
+    }
+
+    fn refuse_question(&mut self, question: &Question) {
+        self.refuse_remote(&question.id, -32603, "the call that this was asked for is over");
     }
 
     /// The remote does not want to know it any more.

@@ -93,7 +93,8 @@ impl ToLegacy {
     /// The answer to a call, which may be a task only.
     pub(super) fn called(&mut self, number: u64, answer: &Message) {
         let wanted = self.calls.get(&number).is_some_and(|call| call.task == Task::Wanted);
-        match created(answer).filter(|_| wanted) {
+        // Looked for only where there may be one, as a result can be large.
+        match wanted.then(|| created(answer)).flatten() {
             Some(task) => self.look_at(number, task),
             None => self.finish(number, answer),
         }

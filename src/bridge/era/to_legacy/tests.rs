@@ -1,3 +1,5 @@
+mod random;
+
 use super::*;
 use crate::jsonrpc::object::{Items, get, string};
 use std::path::{Path, PathBuf};
@@ -233,7 +235,10 @@ fn notifications_for_a_client_that_is_away_are_kept_up_to_a_bound() {
 fn nothing_is_left_of_what_is_over() {
     let mut era = opened();
     for id in 1..50 {
-        let call = own(&era.client(&call(id)));
+        let token = format!(
+            r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"_meta":{{"progressToken":{id},"io.modelcontextprotocol/clientCapabilities":{{"roots":{{}}}}}}}}}}"#
+        );
+        let call = own(&era.client(&message(token)));
         let question = era.remote(&roots(id), Some(&call));
         let id = String::from_utf8_lossy(&call).into_owned();
         era.remote(&message(format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#)), None);
@@ -242,4 +247,35 @@ fn nothing_is_left_of_what_is_over() {
     assert!(era.calls.is_empty() && era.clients.is_empty() && era.asked.is_empty());
     assert!(era.rounds.is_empty() && era.tokens.is_empty() && era.timers.is_empty());
     assert!(era.queue.is_empty() && era.effects.is_empty());
+}
+
+#[test]
+fn answers_for_clients_that_are_away_are_kept_up_to_a_weight() {
+    let mut era = opened();
+    let mut states = Vec::new();
+    for id in 1..=5 {
+        let call = own(&era.client(&call(id)));
+        states.push(state(&era.remote(&roots(id), Some(&call))));
+        let (call, text) = (String::from_utf8_lossy(&call), "x".repeat(20 * 1024 * 1024));
+        let answer = format!(r#"{{"jsonrpc":"2.0","id":{call},"result":{{"x":"{text}"}}}}"#);
+        era.remote(&message(answer), None);
+    }
+    let comes =
+        |era: &mut ToLegacy, nth: usize| shown(&era.client(&retry(10 + nth, &states[nth]))[0]);
+    for nth in 0..2 {
+        assert!(comes(&mut era, nth).contains("-32602"));
+    }
+    for nth in 2..5 {
+        assert!(comes(&mut era, nth).contains("complete"));
+    }
+}
+
+#[test]
+fn requests_beyond_a_hundred_thousand_are_refused() {
+    let mut era = opened();
+    for id in 0..MANY {
+        era.clients.insert(IdKey::of(&id.to_string().into()), Waiter::Queued);
+    }
+    let refused = era.client(&call(MANY));
+    assert!(shown(&refused[0]).contains("-32603"), "{refused:?}");
 }

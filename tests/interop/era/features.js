@@ -28,7 +28,10 @@ const asking = (tool, via, told) => ({
 const logging = (via) => ({
   async play(player) {
     player.notifications.items.length = 0;
-    if (player.modern) await player.say('log', { via }); // nobody asked for a log
+    if (player.modern) {
+      await player.logFrom(undefined);
+      await player.say('log', { via }); // nobody asked for a log
+    }
     await player.logFrom('error');
     await player.say('log', { via });
     await heard(player, 'notifications/message', 1, () => {});

@@ -84,6 +84,7 @@ impl ToLegacy {
             Some(None) => {
                 let Some(call) = self.forget_call(number) else { return };
                 self.conclude(&call.request, answer);
+                self.linger(call.level);
             }
             None => {}
         }

@@ -5,6 +5,11 @@ use super::request::Request;
 use super::{Asked, Call, Effect, Queued, ToLegacy, Why};
 use crate::jsonrpc::Message;
 use crate::jsonrpc::object::{get, string};
+use std::time::Duration;
+
+/// How long a log message may take on the session's stream that belongs to a request whose answer
+/// came on another one.
+const LINGERING: Duration = Duration::from_secs(1);
 
 /// Severities, the most verbose first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,6 +59,9 @@ pub(super) struct Logging {
     in_force: Option<Level>,
     /// One at a time, as two could overtake each other.
     setting: Option<Level>,
+    /// Of the request that was answered last, for a while; with the token of its end.
+    lingering: Option<(Level, u64)>,
+    ends: u64,
 }
 
 impl ToLegacy {
@@ -130,7 +138,26 @@ impl ToLegacy {
             self.effects.push(Effect::ToClient(message.text().clone()));
         } else if let Some((number, _)) = self.calls.iter().find(|(_, call)| admits(call)) {
             self.tell_call(*number, message.clone());
+        } else if self.logging.lingering.is_some_and(|(least, _)| level >= least) {
+            self.effects.push(Effect::ToClient(message.text().clone()));
         }
+    }
+
+    /// A request with this level was answered.
+    pub(super) fn linger(&mut self, level: Option<Level>) {
+        let Some(level) = level.filter(|_| self.session.remote().is_some_and(|one| one.logging))
+        else {
+            return;
+        };
+        // Unlike all tokens that are numbers of requests.
+        self.logging.ends += 1;
+        let token = u64::MAX - self.logging.ends;
+        self.logging.lingering = Some((level, token));
+        self.after(LINGERING, token);
+    }
+
+    pub(super) fn end_lingering(&mut self, token: u64) {
+        self.logging.lingering = self.logging.lingering.filter(|(_, end)| *end != token);
     }
 
     /// Sends the request once its level is set.

@@ -187,6 +187,7 @@ impl ToLegacy {
             self.poll(number);
         } else {
             self.expire(token);
+            self.end_lingering(token);
             self.give_up_quiet(token);
         }
         self.done()

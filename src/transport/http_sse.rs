@@ -3,11 +3,33 @@
 
 use super::{EventStream, Lost, Reply, RequestHeaders, SendFailure, StreamableHttp};
 use bytes::Bytes;
+use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 use url::Url;
 
 /// Largest event that may name an endpoint, in bytes.
 const LONGEST: usize = 8 * 1024;
+
+/// Errors that only a modern remote has.
+const MODERN: [i64; 3] = [-32020, -32021, -32022];
+const METHOD_NOT_FOUND: i64 = -32601;
+
+/// True for a status with which a server of HTTP+SSE refuses a POST to the URL of its stream
+/// (MCP 2025-11-25, "Backwards Compatibility").
+pub fn may_refuse_post(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED
+    )
+}
+
+/// True if a refusal, with the code of the JSON-RPC error in it, shows a modern remote, which is
+/// none of these (MCP 2026-07-28, "Backward Compatibility").
+pub fn is_modern(status: StatusCode, code: Option<i64>) -> bool {
+    code.is_some_and(|code| {
+        MODERN.contains(&code) || (code == METHOD_NOT_FOUND && status == StatusCode::NOT_FOUND)
+    })
+}
 
 /// Where the messages of one connection are POSTed, on the remote's own origin. What follows
 /// its path may be as good as a session id.

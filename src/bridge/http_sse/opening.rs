@@ -9,7 +9,7 @@ use crate::bridge::refusal::{CLOSED, Failure, REFUSED, TIMED_OUT, UNREACHABLE};
 use crate::bridge::session::{Opener, Snapshot};
 use crate::bridge::tries::Tries;
 use crate::jsonrpc::{BridgeError, Message};
-use crate::transport::http_sse::{Endpoint, NoEndpoint};
+use crate::transport::http_sse::{self, Endpoint, NoEndpoint};
 use crate::transport::{Content, Reply, Transports};
 use bytes::Bytes;
 use reqwest::header::HeaderMap;
@@ -20,10 +20,6 @@ use std::time::Duration;
 
 /// How long the remote may take until its endpoint is known.
 const OPENING: Duration = Duration::from_secs(10);
-/// Errors that only a modern remote has.
-const MODERN: [i64; 3] = [-32020, -32021, -32022];
-const METHOD_NOT_FOUND: i64 = -32601;
-
 /// What a GET of the remote's URL brought.
 pub(super) enum Opened {
     Connection(Arc<Connection>),
@@ -125,7 +121,7 @@ impl Bridge {
     /// with this HTTP status, and the body does not show a modern remote.
     pub(super) fn falls_back_to_sse(&self, status: StatusCode, failure: &Failure) -> bool {
         self.http_sse.allowed == Transports::HttpFirst
-            && is_no_streamable_http(status)
+            && http_sse::may_refuse_post(status)
             && !is_modern(status, failure)
     }
 
@@ -264,7 +260,7 @@ impl Exchange {
 
     /// True for a handshake, whose refusal by this status may mean a remote of HTTP+SSE.
     pub(in super::super) fn may_fall_back(&self, status: StatusCode) -> bool {
-        self.begins_session() && is_no_streamable_http(status)
+        self.begins_session() && http_sse::may_refuse_post(status)
     }
 
     pub(in super::super) fn begins_session(&self) -> bool {
@@ -293,20 +289,13 @@ impl Exchange {
     }
 }
 
-/// Statuses with which a server of HTTP+SSE refuses a POST to the URL of its stream.
-fn is_no_streamable_http(status: StatusCode) -> bool {
-    matches!(
-        status,
-        StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED
-    )
-}
-
 /// True if a refusal shows a modern remote.
 fn is_modern(status: StatusCode, failure: &Failure) -> bool {
-    let Failure::Remote(message) = failure else { return false };
-    message.error_code().is_some_and(|code| {
-        MODERN.contains(&code) || (code == METHOD_NOT_FOUND && status == StatusCode::NOT_FOUND)
-    })
+    let code = match failure {
+        Failure::Remote(message) => message.error_code(),
+        _ => None,
+    };
+    http_sse::is_modern(status, code)
 }
 
 /// A GET executes nothing, however it ends.

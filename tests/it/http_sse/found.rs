@@ -7,6 +7,7 @@ use crate::support::http::{Request, Wire};
 use crate::support::http_sse::HttpSse;
 use crate::support::legacy::Legacy;
 use crate::support::mcp_server::{Server, park};
+use crate::support::modern;
 use std::time::{Duration, Instant};
 
 fn with(url: &str, args: &[&str]) -> Bridge {
@@ -169,26 +170,31 @@ fn a_stream_that_names_no_endpoint_is_given_up_in_bounded_time() {
         "GET" => handler(request, wire),
         _ => wire.status(405),
     });
-    // In the middle of the event, before it, and before the headers.
-    for (n, transport) in ["sse-only", "http-first", "sse-only"].into_iter().enumerate() {
-        let mut bridge = with(&server.url(), &["--transport", transport, "--protocol", "legacy"]);
-        bridge.request("1", "initialize", &initialize_params("2025-11-25"));
-        let wire = streams.next().wire;
-        let start = Instant::now();
-        let _held = match n {
-            0 => {
-                let mut events = wire.events();
-                events.raw(": hello\n\nevent: endpoint\ndata: /messages");
-                Ok(events)
-            }
-            1 => Ok(wire.events()),
-            _ => Err(wire),
-        };
-        let codes: &[i64] = if transport == "sse-only" { &[-31002] } else { &[-31004] };
-        bridge.own_error("1", codes);
-        assert!(start.elapsed() < Duration::from_secs(15), "{:?}", start.elapsed());
-        assert!(bridge.finish().took < Duration::from_secs(1));
-    }
+    std::thread::scope(|scope| {
+        for (n, transport) in ["sse-only", "http-first", "sse-only"].into_iter().enumerate() {
+            let args = ["--transport", transport, "--protocol", "legacy"];
+            let mut bridge = with(&server.url(), &args);
+            bridge.request("1", "initialize", &initialize_params("2025-11-25"));
+            let wire = streams.next().wire;
+            let start = Instant::now();
+            scope.spawn(move || {
+                // In the middle of the event, before it, and before the headers.
+                let _held = match n {
+                    0 => {
+                        let mut events = wire.events();
+                        events.raw(": hello\n\nevent: endpoint\ndata: /messages");
+                        Ok(events)
+                    }
+                    1 => Ok(wire.events()),
+                    _ => Err(wire),
+                };
+                let codes: &[i64] = if n == 1 { &[-31004] } else { &[-31002] };
+                bridge.own_error("1", codes);
+                assert!(start.elapsed() < Duration::from_secs(15), "{:?}", start.elapsed());
+                assert!(bridge.finish().took < Duration::from_secs(1));
+            });
+        }
+    });
 }
 
 /// However much comes instead of it.
@@ -246,4 +252,23 @@ fn a_client_that_shakes_hands_again_gets_a_connection_of_its_own() {
     let posts =
         server.requests().iter().filter(|r| r.method == "POST" && r.target == "/mcp").count();
     assert_eq!(posts, 1);
+}
+
+/// Its era is found out on the way: nothing has to be said.
+#[test]
+fn a_modern_client_reaches_it_through_the_translation() {
+    for flags in [&[][..], &["--transport", "sse-first"], &["--transport", "sse-only"]] {
+        let server = HttpSse::new().start();
+        let mut bridge = with(&server.url(), flags);
+        bridge.send(modern::request("1", "server/discover", ""));
+        assert_eq!(bridge.result("1")["resultType"], "complete");
+        bridge.send(modern::request("2", "tools/call", r#""name":"echo","arguments":{}"#));
+        assert_eq!(bridge.result("2")["content"][0]["text"], "ok");
+        // The connection comes back without the client's noticing.
+        server.stream(0).cut();
+        server.stream(1);
+        bridge.send(modern::request("3", "tools/list", ""));
+        assert_eq!(bridge.result("3")["tools"][0]["name"], "echo");
+        assert_eq!(server.streams(), 2, "{flags:?}");
+    }
 }

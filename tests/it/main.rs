@@ -10,6 +10,8 @@ mod big;
 mod concurrency;
 mod credentials;
 mod exit;
+#[cfg(unix)]
+mod faults;
 mod flow;
 mod get_stream;
 mod headers;

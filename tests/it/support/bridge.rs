@@ -150,15 +150,21 @@ impl Bridge {
 
     /// Reads stdout from here on.
     pub(crate) fn read_on(&mut self) {
-        let mut stdout = self.stdout.take().expect("stdout is not read yet");
         let (sender, receiver) = channel();
         self.lines = Some(receiver);
+        // Where nobody takes the lines any more, they are read all the same.
+        self.read_with(move |line| drop(line.map(|line| sender.send(line))));
+    }
+
+    /// Reads stdout from here on, each line with its end given to `take`; none at the end.
+    pub(crate) fn read_with(&mut self, take: impl Fn(Option<Vec<u8>>) + Send + 'static) {
+        let mut stdout = self.stdout.take().expect("stdout is not read yet");
         thread::spawn(move || {
             loop {
                 let mut line = Vec::new();
                 match stdout.read_until(b'\n', &mut line) {
-                    Ok(read) if read > 0 && sender.send(line).is_ok() => {}
-                    _ => return,
+                    Ok(read) if read > 0 => take(Some(line)),
+                    _ => return take(None),
                 }
             }
         });

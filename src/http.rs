@@ -5,12 +5,14 @@ mod client_cell;
 mod headers;
 mod proxy;
 mod readable;
+mod times;
 mod tls;
 
 pub use addresses::{AddressPolicy, ForbiddenAddress, Reach, is_forbidden_address, reach_of};
 pub use client_cell::ClientCell;
 pub use headers::RequestHeaders;
 pub use readable::{cause, readable, speaks_of_client_certificate};
+pub use times::{date, retry_after};
 #[cfg(test)]
 pub(crate) use tls::scripted;
 pub use tls::{Tls, TlsRefusal, TlsSource, ready_tls};

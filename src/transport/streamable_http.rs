@@ -2,7 +2,7 @@
 //! (MCP 2025-03-26 to 2026-07-28, "Streamable HTTP").
 
 use super::{Body, SendFailure};
-use crate::http::{ClientCell, RequestHeaders, cause, speaks_of_client_certificate};
+use crate::http::{self, ClientCell, RequestHeaders, cause, speaks_of_client_certificate};
 use bytes::Bytes;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
 use reqwest::{Method, Request, Response, StatusCode};
@@ -192,6 +192,19 @@ impl Reply {
     /// or was refused.
     pub fn is_about_client_certificate(status: u16, body: &[u8]) -> bool {
         speaks_of_client_certificate(status, body)
+    }
+
+    /// How long the remote wants not to be asked.
+    pub fn retry_after(&self) -> Option<Duration> {
+        http::retry_after(&self.headers)
+    }
+
+    /// It may answer in another way some time later: it is overloaded, or on its way down or up.
+    pub fn is_for_now(&self) -> bool {
+        let busy =
+            [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_EARLY, StatusCode::TOO_MANY_REQUESTS];
+        let down = self.status.is_server_error() && self.status != StatusCode::NOT_IMPLEMENTED;
+        down || busy.contains(&self.status)
     }
 
     fn new(mut response: Response, limit: usize) -> Self {

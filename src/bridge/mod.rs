@@ -2,6 +2,7 @@
 //! lines, and what all its parts share.
 
 mod attempts;
+mod backoff;
 mod call;
 mod delivery;
 mod era;

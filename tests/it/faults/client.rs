@@ -230,7 +230,8 @@ impl Client<'_> {
     }
 
     fn listen(&mut self, name: &str) {
-        let params = r#""notifications":{"toolsListChanged":true,"resourceSubscriptions":["file:///a"]}"#;
+        let params =
+            r#""notifications":{"toolsListChanged":true,"resourceSubscriptions":["file:///a"]}"#;
         self.send(name, self.conversation.era.request(name, "subscriptions/listen", params), None);
         self.sent.last_mut().expect("it was sent").stays_open = true;
         let updated = |line: &String| line.contains("notifications/resources/updated");
@@ -281,7 +282,7 @@ impl Client<'_> {
         match event {
             Event::Line(Some(line)) => self.take(text(line)),
             Event::Line(None) => panic!("stdout ended; stderr: {}", self.bridge.stderr()),
-            Event::Stalled => self.stalled(id),
+            Event::Stalled(awaited) => self.stalled(id, awaited),
             Event::Struck(label) => {
                 if label == "response" {
                     // The remote has the answer, or will never get it.
@@ -307,17 +308,21 @@ impl Client<'_> {
         self.lines.push(line);
     }
 
-    /// A reply does not go on: other calls must, and then the client or the network ends it.
-    fn stalled(&mut self, id: &str) {
-        let shakes_hands = self.step == "hello" && self.conversation.era == Era::Legacy;
-        let may_cancel = !id.is_empty() && !shakes_hands && !self.is_done(id);
-        if self.fault.is_some_and(Fault::is_cancelled) && may_cancel {
-            return self.cancel(id);
+    /// A reply does not go on: the client gives it up, or other calls go through and then the
+    /// network ends it.
+    fn stalled(&mut self, id: &str, awaited: bool) {
+        if self.fault.is_some_and(Fault::is_cancelled) {
+            if awaited {
+                self.cancel(id);
+            }
+            return;
         }
-        if may_cancel {
+        let shakes_hands = self.step == "hello" && self.conversation.era == Era::Legacy;
+        if awaited && !shakes_hands {
             self.probes += 1;
             let probe = format!("probe {}", self.probes);
-            self.ask(&probe, self.conversation.era.request(&probe, "tools/list", ""), None);
+            let line = self.conversation.era.request(&probe, "tools/list", "");
+            self.ask(&probe, line, None);
         }
         self.proxy.let_go();
     }
@@ -325,7 +330,11 @@ impl Client<'_> {
     /// The fault is over: the next call is served.
     fn afterwards(&mut self) {
         self.begin("afterwards");
-        self.ask("afterwards", self.conversation.era.call("afterwards", "json"), Some("afterwards"));
+        self.ask(
+            "afterwards",
+            self.conversation.era.call("afterwards", "json"),
+            Some("afterwards"),
+        );
         let answer = &self.answered["afterwards"];
         assert!(answer.get("result").is_some(), "the next call is not served: {answer}");
         self.remote.let_go("bystander");

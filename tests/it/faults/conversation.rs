@@ -46,28 +46,28 @@ pub(crate) const BOTH_MODERN: Conversation =
 
 //                              the client           the remote
 const LEGACY: &[Step] = &[
-    Step("hello", ShakesHands),                   // JSON
-    Step("ready", Tells("initialized")),          // 202, and a GET stream
-    Step("list", Asks("tools/list", "")),         // JSON
+    Step("hello", ShakesHands),           // JSON
+    Step("ready", Tells("initialized")),  // 202, and a GET stream
+    Step("list", Asks("tools/list", "")), // JSON
     Step("level", Asks("logging/setLevel", r#""level":"info""#)),
     Step("subscription", Asks("resources/subscribe", r#""uri":"file:///a""#)), // JSON, an update on the GET stream
-    Step("stream", Calls("progress")),            // events: two of progress, the result
-    Step("call", Calls("json")),                  // JSON
-    Step("alive", Asks("ping", "")),              // JSON
-    Step("question", Calls("ask")),               // events: sampling, after its answer the result
-    Step("pause", Calls("poll")),                 // events: none; where there are ids, taken up
+    Step("stream", Calls("progress")), // events: two of progress, the result
+    Step("call", Calls("json")),       // JSON
+    Step("alive", Asks("ping", "")),   // JSON
+    Step("question", Calls("ask")),    // events: sampling, after its answer the result
+    Step("pause", Calls("poll")),      // events: none; where there are ids, taken up
     Step("second thoughts", CallsAndCancels("held")), // events: progress
-    Step("news", Tells("roots/list_changed")),    // 202
+    Step("news", Tells("roots/list_changed")), // 202
     Step("last", Calls("json")),
 ];
 
 const MODERN: &[Step] = &[
-    Step("hello", Asks("server/discover", "")),   // JSON
-    Step("changes", Listens),                     // events: acknowledged, an update
-    Step("list", Asks("tools/list", "")),         // JSON
-    Step("stream", Calls("progress")),            // events: two of progress, the result
-    Step("call", Calls("json")),                  // JSON
-    Step("question", Calls("ask")),               // JSON: input required; retried: the result
+    Step("hello", Asks("server/discover", "")),       // JSON
+    Step("changes", Listens),                         // events: acknowledged, an update
+    Step("list", Asks("tools/list", "")),             // JSON
+    Step("stream", Calls("progress")),                // events: two of progress, the result
+    Step("call", Calls("json")),                      // JSON
+    Step("question", Calls("ask")),                   // JSON: input required; retried: the result
     Step("second thoughts", CallsAndCancels("held")), // events: progress
     Step("last", Calls("json")),
 ];
@@ -123,18 +123,16 @@ impl Era {
     /// The same again, with what the remote wanted to know.
     pub(crate) fn call_again(self, id: &str, tool: &str, state: &str) -> String {
         let responses = format!(r#""inputResponses":{{"q":{ANSWER}}},"requestState":"{state}""#);
-        let call = self.call(id, tool).replacen(r#""id":"#, r#""id":"#, 1);
-        call.replacen(
-            &format!(r#""id":"{id}""#),
-            &format!(r#""id":"{id} again""#),
-            1,
-        )
-        .replacen(r#""arguments""#, &format!(r#"{responses},"arguments""#), 1)
+        let call = self.call(&format!("{id} again"), tool);
+        let token = format!(r#""token":"{id} again""#);
+        let call = call.replacen(&token, &format!(r#""token":"{id}""#), 1);
+        call.replacen(r#""arguments""#, &format!(r#"{responses},"arguments""#), 1)
     }
 }
 
 /// What the client answers when it is asked.
-pub(crate) const ANSWER: &str = r#"{"role":"assistant","content":{"type":"text","text":"x"},"model":"m"}"#;
+pub(crate) const ANSWER: &str =
+    r#"{"role":"assistant","content":{"type":"text","text":"x"},"model":"m"}"#;
 
 pub(crate) fn notification(method: &str, params: &str) -> String {
     format!(r#"{{"jsonrpc":"2.0","method":"notifications/{method}","params":{{{params}}}}}"#)

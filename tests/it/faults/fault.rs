@@ -55,6 +55,7 @@ pub(crate) enum Fault {
 
     // Around the answer.
     NotUtf8,
+    NotUtf8Ahead,
     UnknownIdAhead,
     UnknownIdInstead,
     Duplicate,
@@ -70,10 +71,13 @@ pub(crate) enum Where {
     Step,
     /// At each request.
     Request,
-    /// Before each piece of each reply, and after the last one.
+    /// In the middle of each JSON reply; before each piece of each event stream, and after the
+    /// last one.
     Piece,
-    /// At each answer; on streams without one, at the first piece.
+    /// At each answer to a request.
     Answer,
+    /// At each answer that is an event.
+    Event,
 }
 
 /// What must come of the request that was struck. Every other one must succeed.
@@ -81,12 +85,10 @@ pub(crate) enum Where {
 pub(crate) enum Outcome {
     /// Its result, with all that belongs to it, once.
     Result,
-    /// Its result, but something before it may be missing.
-    Lossy,
     /// An error of the bridge with one of these codes.
     Error(&'static [i64]),
-    /// The same with the HTTP status in it.
-    Status(i64, u16),
+    /// An error of the bridge that names the HTTP status and says what to do.
+    Status(u64, &'static str),
     /// Its result or an error with one of these codes.
     Either(&'static [i64]),
     /// Nothing: the client has cancelled it.
@@ -97,109 +99,116 @@ const UNREACHABLE: Outcome = Outcome::Error(&[-31002, -31003]);
 const CLOSED: Outcome = Outcome::Error(&[-31003]);
 const NO_MESSAGE: Outcome = Outcome::Error(&[-31003, -31004]);
 const REFUSED: Outcome = Outcome::Error(&[-31004]);
+const LENIENT: Outcome = Outcome::Either(&[-31003, -31004]);
+const BUSY: Outcome = Outcome::Status(429, "try again in 30 s");
+const DOWN: Outcome = Outcome::Status(503, "try again in 30 s");
+const MOVED: Outcome = Outcome::Status(307, "check the URL");
+const BROKEN: Outcome = Outcome::Status(502, "look before you repeat it");
 
-/// One line of the table.
-struct Row {
-    fault: Fault,
-    at: Where,
-    /// Where the reply is JSON.
-    json: Outcome,
-    /// Where it is an event stream that cannot be resumed.
-    events: Outcome,
-    /// Where at least one event with an id has come.
-    resumable: Outcome,
-}
-
-const fn row(fault: Fault, at: Where, [json, events, resumable]: [Outcome; 3]) -> Row {
-    Row { fault, at, json, events, resumable }
-}
+/// One line of the table: what must happen
+/// - where the reply is JSON,
+/// - where it is an event stream that cannot be resumed,
+/// - where at least one event with an id has come,
+/// - where it is itself the attempt to resume one.
+struct Row(Fault, Where, [Outcome; 4]);
 
 use Fault::*;
-use Outcome::{Either, Nothing, Result, Status};
+use Outcome::{Nothing, Result};
 
 /// What must happen.
 #[rustfmt::skip]
 const TABLE: &[Row] = &[
-    //                                        JSON         events       events with ids
-    row(ListenerGone,       Where::Step,    [UNREACHABLE, UNREACHABLE, UNREACHABLE]),
-    row(Restart,            Where::Step,    [Result,      Result,      Result]),
+    //                                           JSON         events       events with ids  resumed
+    Row(ListenerGone,       Where::Step,     [UNREACHABLE, UNREACHABLE, UNREACHABLE,     UNREACHABLE]),
+    Row(Restart,            Where::Step,     [Result,      Result,      Result,          Result]),
 
-    row(ResetUnsent,        Where::Request, [CLOSED,      CLOSED,      CLOSED]),
-    row(ResetBeforeHead,    Where::Request, [CLOSED,      CLOSED,      CLOSED]),
-    row(CloseBeforeHead,    Where::Request, [CLOSED,      CLOSED,      CLOSED]),
-    row(ContinueThenClose,  Where::Request, [CLOSED,      CLOSED,      CLOSED]),
+    Row(ResetUnsent,        Where::Request,  [CLOSED,      CLOSED,      CLOSED,          Result]),
+    Row(ResetBeforeHead,    Where::Request,  [CLOSED,      CLOSED,      CLOSED,          Result]),
+    Row(CloseBeforeHead,    Where::Request,  [CLOSED,      CLOSED,      CLOSED,          Result]),
+    Row(ContinueThenClose,  Where::Request,  [CLOSED,      CLOSED,      CLOSED,          Result]),
 
-    // Never sent again, though nothing was executed: that nothing was is no more than likely.
-    row(TooManyRequests,    Where::Request, [Status(-31004, 429); 3]),
-    row(Unavailable,        Where::Request, [Status(-31004, 503); 3]),
-    row(RedirectElsewhere,  Where::Request, [Status(-31004, 307); 3]),
-    row(RedirectHere,       Where::Request, [Result,      Result,      Result]),
+    // Never sent again: that nothing was executed is no more than likely.
+    Row(TooManyRequests,    Where::Request,  [BUSY,        BUSY,        BUSY,            Result]),
+    Row(Unavailable,        Where::Request,  [DOWN,        DOWN,        DOWN,            Result]),
+    Row(RedirectElsewhere,  Where::Request,  [MOVED,       MOVED,       MOVED,           CLOSED]),
+    Row(RedirectHere,       Where::Request,  [Result,      Result,      Result,          Result]),
 
-    row(BadGateway,         Where::Request, [Status(-31004, 502); 3]),
-    row(Empty200,           Where::Request, [CLOSED,      CLOSED,      CLOSED]),
-    row(Accepted202,        Where::Request, [CLOSED,      CLOSED,      CLOSED]),
-    row(NoContent204,       Where::Request, [CLOSED,      CLOSED,      CLOSED]),
-    row(SwitchingProtocols, Where::Request, [NO_MESSAGE,  NO_MESSAGE,  NO_MESSAGE]),
-    row(HugeHeaders,        Where::Request, [CLOSED,      CLOSED,      CLOSED]),
-    row(TooManyHeaders,     Where::Request, [CLOSED,      CLOSED,      CLOSED]),
+    Row(BadGateway,         Where::Request,  [BROKEN,      BROKEN,      BROKEN,          Result]),
+    Row(Empty200,           Where::Request,  [CLOSED,      CLOSED,      CLOSED,          Result]),
+    Row(Accepted202,        Where::Request,  [CLOSED,      CLOSED,      CLOSED,          Result]),
+    Row(NoContent204,       Where::Request,  [CLOSED,      CLOSED,      CLOSED,          Result]),
+    Row(SwitchingProtocols, Where::Request,  [NO_MESSAGE,  NO_MESSAGE,  NO_MESSAGE,      Result]),
+    Row(HugeHeaders,        Where::Request,  [CLOSED,      CLOSED,      CLOSED,          Result]),
+    Row(TooManyHeaders,     Where::Request,  [CLOSED,      CLOSED,      CLOSED,          Result]),
 
-    row(LongHeaders,        Where::Request, [Result,      Result,      Result]),
-    row(Informational,      Where::Request, [Result,      Result,      Result]),
-    row(Buffered,           Where::Request, [Result,      Result,      Result]),
-    row(Trickle,            Where::Request, [Result,      Result,      Result]),
-    row(WrongContentType,   Where::Request, [REFUSED,     REFUSED,     REFUSED]),
+    Row(LongHeaders,        Where::Request,  [Result,      Result,      Result,          Result]),
+    Row(Informational,      Where::Request,  [Result,      Result,      Result,          Result]),
+    Row(Trickle,            Where::Request,  [Result,      Result,      Result,          Result]),
+    // What never ends by itself, or waits for the client, is given up.
+    Row(Buffered,           Where::Request,  [Result,      Result,      Result,          Result]),
+    Row(WrongContentType,   Where::Request,  [REFUSED,     REFUSED,     REFUSED,         Result]),
 
-    row(ResetInBody,        Where::Piece,   [CLOSED,      CLOSED,      Result]),
-    row(CloseInBody,        Where::Piece,   [CLOSED,      CLOSED,      Result]),
-    row(EndInBody,          Where::Piece,   [NO_MESSAGE,  CLOSED,      Result]),
-    row(HalfEvent,          Where::Piece,   [NO_MESSAGE,  CLOSED,      Result]),
-    row(StallThenCut,       Where::Piece,   [CLOSED,      CLOSED,      Result]),
-    row(StallThenCancel,    Where::Piece,   [Nothing,     Nothing,     Nothing]),
-    row(RestartInBody,      Where::Piece,   [CLOSED,      CLOSED,      CLOSED]),
-    row(TruncatedGzip,      Where::Piece,   [CLOSED,      CLOSED,      Result]),
+    Row(ResetInBody,        Where::Piece,    [CLOSED,      CLOSED,      Result,          Result]),
+    Row(CloseInBody,        Where::Piece,    [CLOSED,      CLOSED,      Result,          Result]),
+    Row(EndInBody,          Where::Piece,    [NO_MESSAGE,  CLOSED,      Result,          Result]),
+    Row(HalfEvent,          Where::Piece,    [NO_MESSAGE,  CLOSED,      Result,          Result]),
+    Row(StallThenCut,       Where::Piece,    [CLOSED,      CLOSED,      Result,          Result]),
+    Row(StallThenCancel,    Where::Piece,    [Nothing,     Nothing,     Nothing,         Nothing]),
+    Row(RestartInBody,      Where::Piece,    [CLOSED,      CLOSED,      CLOSED,          CLOSED]),
+    Row(TruncatedGzip,      Where::Piece,    [CLOSED,      CLOSED,      Result,          Result]),
 
     // With ids, what is spoilt counts as delivered: it is not sent again.
-    row(NotUtf8,            Where::Answer,  [REFUSED,     CLOSED,      CLOSED]),
-    row(UnknownIdAhead,     Where::Answer,  [Result,      Result,      Result]),
-    row(UnknownIdInstead,   Where::Answer,  [NO_MESSAGE,  CLOSED,      CLOSED]),
-    row(Duplicate,          Where::Answer,  [Result,      Result,      Result]),
-    row(TwoResponses,       Where::Answer,  [Either(&[-31004]), Result, Result]),
-    row(ForeignStream,      Where::Answer,  [Result,      Result,      Result]),
-    row(AfterCancel,        Where::Answer,  [Nothing,     Nothing,     Nothing]),
+    Row(NotUtf8,            Where::Answer,   [REFUSED,     CLOSED,      CLOSED,          CLOSED]),
+    Row(UnknownIdInstead,   Where::Answer,   [NO_MESSAGE,  CLOSED,      CLOSED,          CLOSED]),
+    Row(Duplicate,          Where::Answer,   [Result,      Result,      Result,          Result]),
+    // An array is no answer outside 2025-03-26.
+    Row(TwoResponses,       Where::Answer,   [LENIENT,     Result,      Result,          Result]),
+    Row(AfterCancel,        Where::Answer,   [Nothing,     Nothing,     Nothing,         Nothing]),
+    Row(NotUtf8Ahead,       Where::Event,    [Result,      Result,      Result,          Result]),
+    Row(UnknownIdAhead,     Where::Event,    [Result,      Result,      Result,          Result]),
+    Row(ForeignStream,      Where::Event,    [Result,      Result,      Result,          Result]),
 ];
 
 /// Every fault of the table.
 pub(crate) fn all() -> impl Iterator<Item = Fault> {
-    TABLE.iter().map(|row| row.fault)
+    TABLE.iter().map(|row| row.0)
 }
 
 impl Fault {
     fn row(self) -> &'static Row {
-        let row = TABLE.iter().find(|row| row.fault == self);
+        let row = TABLE.iter().find(|row| row.0 == self);
         row.unwrap_or_else(|| panic!("{self:?} is not in the table"))
     }
 
     pub(crate) fn at(self) -> Where {
-        self.row().at
+        self.row().1
     }
 
-    /// The client gives up what stalls, rather than the network.
+    /// The client gives up what stalls.
     pub(crate) fn is_cancelled(self) -> bool {
-        self.row().json == Outcome::Nothing
+        self == Self::Buffered || self.row().2 == [Nothing; 4]
     }
 
     /// The pieces of a recorded reply at which it can strike.
     pub(crate) fn strikes(self, recorded: &Exchange) -> Vec<Strike> {
-        let pieces = match self.row().at {
+        // MCP: the handshake cannot be cancelled.
+        let ends = recorded.label != "initialize" || !self.is_cancelled() || self == Self::Buffered;
+        let pieces = match self.at() {
+            _ if !ends => 0..0,
             Where::Step => 0..0,
+            Where::Request if matches!(self, Self::Buffered | Self::WrongContentType) => {
+                let stalls = stalls_after(recorded);
+                stalls..stalls + 1
+            }
             Where::Request => 0..1,
             Where::Piece if recorded.pieces == 0 => 0..0,
-            // In the middle of it.
             Where::Piece if !recorded.is_stream => 0..1,
             Where::Piece => 0..recorded.pieces + usize::from(recorded.whole),
-            Where::Answer => match recorded.answer {
+            Where::Event if !recorded.is_stream => 0..0,
+            Where::Answer | Where::Event => match recorded.answer.filter(|_| recorded.is_awaited())
+            {
                 Some(piece) => piece..piece + 1,
-                None => 0..usize::from(recorded.pieces > 0),
+                None => 0..0,
             },
         };
         pieces.map(|piece| Strike { fault: self, piece }).collect()
@@ -207,20 +216,36 @@ impl Fault {
 
     /// What must come of a request that it strikes before.
     pub(crate) fn before(self) -> Outcome {
-        self.row().json
+        self.row().2[0]
     }
 
-    /// What must come of a recorded request that is struck here.
-    pub(crate) fn outcome(self, recorded: &Exchange, piece: usize) -> Outcome {
-        let row = self.row();
+    /// What must come of a recorded request that is struck here; none if it has no answer.
+    pub(crate) fn outcome(self, recorded: &Exchange, piece: usize) -> Option<Outcome> {
+        let Row(_, at, [json, events, resumable, resumes]) = *self.row();
         let answered = recorded.answer.is_some_and(|answer| piece > answer);
-        match row.at {
-            _ if !recorded.is_stream => row.json,
-            Where::Piece if answered => Outcome::Result,
-            Where::Piece if recorded.has_ids && piece > 0 => row.resumable,
-            Where::Piece => row.events,
-            _ if recorded.has_ids => row.resumable,
-            _ => row.events,
+        if recorded.resumes() {
+            return Some(if at == Where::Piece && answered { Result } else { resumes });
         }
+        recorded.id.as_ref()?;
+        Some(match at {
+            _ if self == Self::Buffered && stalls_after(recorded) != NEVER => Nothing,
+            _ if !recorded.is_stream => json,
+            Where::Piece if answered => Result,
+            Where::Piece if recorded.has_ids && piece > 0 => resumable,
+            Where::Piece => events,
+            _ if recorded.has_ids => resumable,
+            _ => events,
+        })
+    }
+}
+
+const NEVER: usize = usize::MAX - 1;
+
+/// The pieces after which a reply that is held back has no more to come.
+fn stalls_after(recorded: &Exchange) -> usize {
+    match recorded.asks {
+        Some(piece) => piece + 1,
+        None if recorded.whole => NEVER,
+        None => recorded.pieces,
     }
 }

@@ -101,10 +101,10 @@ fn check(run: &Run, sent: &Sent, answer: Option<&Value>, outcome: Outcome) {
         Outcome::Nothing if sent.stays_open => {}
         Outcome::Nothing if answer.is_some() => bad("it was answered"),
         Outcome::Nothing => {}
-        Outcome::Result | Outcome::Lossy if sent.cancelled || open(code) => {}
-        Outcome::Result | Outcome::Lossy if code.is_some() => bad("it failed"),
+        Outcome::Result if sent.cancelled || open(code) => {}
+        Outcome::Result if code.is_some() => bad("it failed"),
         Outcome::Result if !has_all_progress(run, sent) => bad("its progress is not complete"),
-        Outcome::Result | Outcome::Lossy => {}
+        Outcome::Result => {}
         Outcome::Either(codes) => {
             if code.is_some_and(|code| !codes.contains(&code)) {
                 bad("another error");
@@ -116,9 +116,11 @@ fn check(run: &Run, sent: &Sent, answer: Option<&Value>, outcome: Outcome) {
                 bad("not this error");
             }
         }
-        Outcome::Status(wanted, status) => {
-            let found = answer.and_then(|answer| answer["error"]["data"]["httpStatus"].as_u64());
-            if code != Some(wanted) || found != Some(status.into()) {
+        Outcome::Status(status, what_to_do) => {
+            let data = answer.map(|answer| &answer["error"]["data"]);
+            let found = data.and_then(|data| data["httpStatus"].as_u64());
+            let hint = data.and_then(|data| data["hint"].as_str()).unwrap_or_default();
+            if code != Some(-31004) || found != Some(status) || !hint.contains(what_to_do) {
                 bad("not this status");
             }
         }
@@ -134,5 +136,5 @@ fn has_all_progress(run: &Run, sent: &Sent) -> bool {
         .filter(|message| message["params"]["progressToken"] == sent.id.as_str())
         .map(|message| message["params"]["progress"].as_u64())
         .collect();
-    sent.step != "stream" || told == [Some(1), Some(2)]
+    sent.id != "stream" || told == [Some(1), Some(2)]
 }

@@ -1,7 +1,7 @@
 //! What the proxy does with one reply.
 
 use super::fault::Fault;
-use super::proxy::{After, Event, Shared, Strike};
+use super::proxy::{After, Shared, Strike};
 use super::upstream::{Framing, Next, Upstream, hangs_up};
 use crate::support::http::Request;
 use flate2::{Compression, write::GzEncoder};
@@ -38,7 +38,7 @@ pub(super) fn reply(
     }
     let is_stream = upstream.is_event_stream();
     shared.note(at, |exchange| exchange.is_stream = is_stream);
-    let relay = Relay { shared, at, request, client, strike };
+    let relay = Relay { shared, at, client, strike };
     if fault == Some(Fault::Duplicate) && !is_stream {
         return relay.twice(&mut upstream);
     }
@@ -56,14 +56,18 @@ fn write(client: &TcpStream, text: &str) -> After {
 
 /// A reply that the remote has no part in.
 fn without_remote(fault: Fault, request: &Request) -> Option<String> {
+    // What may be asked for again is, and that has to be soon.
+    let soon = request.method == "GET";
+    let later = if soon { "Retry-After: 0\r\n" } else { "Retry-After: 30\r\n" };
     let (status, headers, body) = match fault {
-        Fault::TooManyRequests => ("429 Too Many Requests", "Retry-After: 30\r\n", "slow down"),
-        Fault::Unavailable => ("503 Service Unavailable", "Retry-After: 30\r\n", ""),
+        Fault::TooManyRequests => ("429 Too Many Requests", later, "slow down"),
+        Fault::Unavailable => ("503 Service Unavailable", later, ""),
         Fault::RedirectElsewhere => {
             ("307 Temporary Redirect", "Location: http://elsewhere.invalid/mcp\r\n", "")
         }
         Fault::RedirectHere => {
-            let location = format!("Location: {}-moved\r\nContent-Length: 0\r\n\r\n", request.target);
+            let location =
+                format!("Location: {}-moved\r\nContent-Length: 0\r\n\r\n", request.target);
             return Some(format!("HTTP/1.1 307 Temporary Redirect\r\n{location}"));
         }
         _ => return None,
@@ -83,9 +87,7 @@ fn instead(fault: Fault) -> Option<(String, After)> {
             let head = "HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/html\r\nContent-Length:";
             (format!("{head} {}\r\n\r\n{PAGE}", PAGE.len()), After::Keep)
         }
-        Fault::Empty200 => {
-            ("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".to_owned(), After::Keep)
-        }
+        Fault::Empty200 => ("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".to_owned(), After::Keep),
         Fault::Accepted202 => {
             ("HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n".to_owned(), After::Keep)
         }
@@ -111,7 +113,6 @@ fn instead(fault: Fault) -> Option<(String, After)> {
 struct Relay<'a> {
     shared: &'a Shared,
     at: usize,
-    request: &'a Request,
     client: &'a TcpStream,
     strike: Option<Strike>,
 }
@@ -130,12 +131,19 @@ impl Relay<'_> {
             if let Some(piece) = &piece {
                 self.note(index, piece);
             }
-            if let Some(after) = here.and_then(|fault| self.ends_here(fault, piece.as_deref(), out)) {
+            if let Some(after) = here.and_then(|fault| self.ends_here(fault, piece.as_deref(), out))
+            {
                 return after;
             }
             let Some(piece) = piece else { break };
             out.piece(&here.map_or_else(|| piece.clone(), |fault| self.spoilt(fault, &piece)));
             index += 1;
+            match self.strike.filter(|strike| strike.piece == index).map(|strike| strike.fault) {
+                Some(Fault::Buffered) => self.shared.stalled(self.at),
+                // Nobody is to wait for more of it.
+                Some(Fault::WrongContentType) => break,
+                _ => {}
+            }
         }
         out.end();
         self.shared.note(self.at, |exchange| exchange.whole = true);
@@ -148,7 +156,7 @@ impl Relay<'_> {
             exchange.pieces = index + 1;
             exchange.has_ids |= piece.starts_with(b"id:");
             if message["id"].is_string() && message["method"].is_string() {
-                exchange.asks = true;
+                exchange.asks = Some(index);
             } else if is_response(&message) {
                 exchange.answer = Some(index);
             }
@@ -170,13 +178,13 @@ impl Relay<'_> {
         }
         match fault {
             Fault::ResetInBody => return Some(After::Reset),
-            Fault::StallThenCut => self.shared.stall(),
+            Fault::StallThenCut => self.shared.stall(self.at),
             Fault::StallThenCancel => {
-                self.shared.tell(Event::Stalled);
+                self.shared.stalled(self.at);
                 hangs_up(self.client);
             }
             Fault::AfterCancel => {
-                self.shared.tell(Event::Stalled);
+                self.shared.stalled(self.at);
                 hangs_up(self.client);
                 out.piece(piece.unwrap_or_default());
                 self.unasked(piece.unwrap_or_default());
@@ -199,7 +207,7 @@ impl Relay<'_> {
     /// What goes out in the place of a piece.
     fn spoilt(&self, fault: Fault, piece: &[u8]) -> Vec<u8> {
         let text = String::from_utf8_lossy(piece).into_owned();
-        let own = self.request.id();
+        let own = message(piece)["id"].to_string();
         let other = |id: &str, result: &str| {
             format!("data: {{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{result}}}\n\n")
         };
@@ -209,6 +217,10 @@ impl Relay<'_> {
                 [&piece[..at], b"\xff", &piece[at..]].concat()
             }
             Fault::UnknownIdAhead => (other("\"nobody's\"", "{\"forged\":true}") + &text).into(),
+            Fault::NotUtf8Ahead => {
+                let note = b"data: {\"jsonrpc\":\"2.0\",\"method\":\"x/\xff\"}\n\n";
+                [note, piece].concat()
+            }
             Fault::UnknownIdInstead => {
                 text.replacen(&format!("\"id\":{own}"), "\"id\":\"nobody's\"", 1).into()
             }
@@ -216,8 +228,7 @@ impl Relay<'_> {
             Fault::TwoResponses if text.starts_with('{') => {
                 format!("[{text},{{\"jsonrpc\":\"2.0\",\"id\":{own},\"result\":{{}}}}]").into()
             }
-            Fault::TwoResponses => (text + &other(own, "{\"forged\":true}")).into(),
-            Fault::ForeignStream if text.starts_with('{') => text.into(),
+            Fault::TwoResponses => (text + &other(&own, "{\"forged\":true}")).into(),
             Fault::ForeignStream => (other("\"bystander\"", "{\"forged\":true}") + &text).into(),
             _ => piece.to_vec(),
         }

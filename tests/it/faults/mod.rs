@@ -54,7 +54,9 @@ fn strike_everywhere(conversation: Conversation, fault: Fault) {
             Position::Before(step) => format!("before {step:?}"),
             Position::At(exchange, strike) => format!("at {} of {exchange:?}", strike.piece),
         };
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| strike(conversation, fault, &position))) {
+        if let Err(panic) =
+            catch_unwind(AssertUnwindSafe(|| strike(conversation, fault, &position)))
+        {
             let why = panic.downcast_ref::<String>().map(String::as_str);
             let why = why.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic");
             panic!("{fault:?} {what}: {why}");
@@ -78,11 +80,10 @@ fn strike(conversation: Conversation, fault: Fault, position: &Position) {
             let sentence = Sentence { step: (*step).to_owned(), outcome: fault.before() };
             (Some(Before { step, fault }), Some(sentence))
         }
-        // What has no answer has no outcome of its own.
         Position::At(exchange, strike) => {
             let outcome = fault.outcome(exchange, strike.piece);
-            let sentence = Sentence { step: exchange.step.clone(), outcome };
-            (None, exchange.id.is_some().then_some(sentence))
+            let step = exchange.step.clone();
+            (None, outcome.map(|outcome| Sentence { step, outcome }))
         }
     };
     let run = converse(conversation, Box::new(plan), Some(fault), before);
@@ -138,6 +139,7 @@ macro_rules! suite {
                     a_restart_in_the_body: RestartInBody,
                     a_truncated_gzip: TruncatedGzip,
                     what_is_no_utf8: NotUtf8,
+                    what_is_no_utf8_ahead: NotUtf8Ahead,
                     an_unknown_id_ahead: UnknownIdAhead,
                     an_unknown_id_instead: UnknownIdInstead,
                     a_duplicate: Duplicate,

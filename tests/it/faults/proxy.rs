@@ -35,8 +35,9 @@ pub(crate) enum Event {
     Over(String),
     /// The plan struck a request of this label. The remote has dealt with it if it ever will.
     Struck(String),
-    /// A reply is held up until [`Proxy::let_go`] or until the bridge hangs up.
-    Stalled,
+    /// A reply is held up until [`Proxy::let_go`] or until the bridge hangs up. True if the
+    /// client waits for it.
+    Stalled(bool),
 }
 
 /// One request and its reply, as recorded.
@@ -57,8 +58,8 @@ pub(crate) struct Exchange {
     pub(crate) pieces: usize,
     /// The piece that holds the JSON-RPC response.
     pub(crate) answer: Option<usize>,
-    /// The remote asked the client on it.
-    pub(crate) asks: bool,
+    /// The piece on which the remote asked the client.
+    pub(crate) asks: Option<usize>,
     /// The remote ended the reply.
     pub(crate) whole: bool,
 }
@@ -90,6 +91,18 @@ struct Log {
     exchanges: Vec<Exchange>,
     labels: HashMap<String, usize>,
     struck: Option<Exchange>,
+}
+
+impl Exchange {
+    /// The client waits for its answer, or for that of a stream that it resumes.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.id.is_some() || self.resumes()
+    }
+
+    /// It takes up a stream that has ended.
+    pub(crate) fn resumes(&self) -> bool {
+        self.label == "GET again"
+    }
 }
 
 /// What becomes of a connection.
@@ -294,9 +307,14 @@ impl Shared {
         self.tell(Event::Over(self.label(at)));
     }
 
+    pub(super) fn stalled(&self, at: usize) {
+        let waits = self.log.lock().unwrap().exchanges[at].is_awaited();
+        self.tell(Event::Stalled(waits));
+    }
+
     /// Holds a reply up until the driver has seen what it wants.
-    pub(super) fn stall(&self) {
-        self.tell(Event::Stalled);
+    pub(super) fn stall(&self, at: usize) {
+        self.stalled(at);
         let mut free = self.stalled.0.lock().unwrap();
         while !*free {
             free = self.stalled.1.wait(free).unwrap();

@@ -39,11 +39,14 @@ impl Upstream {
                 text.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
             }
         }
-        text.extend_from_slice(format!("Content-Length: {}\r\n\r\n", request.body.len()).as_bytes());
+        text.extend_from_slice(
+            format!("Content-Length: {}\r\n\r\n", request.body.len()).as_bytes(),
+        );
         text.extend_from_slice(&request.body);
         (&stream).write_all(&text).ok()?;
         let mut reader = BufReader::new(stream);
-        let mut reply = if waits(&reader, client) { Reply::read(&mut reader)? } else { return None };
+        let mut reply =
+            if waits(&reader, client) { Reply::read(&mut reader)? } else { return None };
         let length = reply.take("content-length").and_then(|length| length.parse().ok());
         let chunked = reply.take("transfer-encoding").is_some();
         let framing = if chunked { Framing::Chunked } else { Framing::Length(length.unwrap_or(0)) };
@@ -126,10 +129,8 @@ fn waits(remote: &BufReader<TcpStream>, client: &TcpStream) -> bool {
         return true;
     }
     loop {
-        let mut both = [
-            PollFd::new(remote.get_ref(), PollFlags::IN),
-            PollFd::new(client, PollFlags::IN),
-        ];
+        let mut both =
+            [PollFd::new(remote.get_ref(), PollFlags::IN), PollFd::new(client, PollFlags::IN)];
         if poll(&mut both, None).is_err() {
             continue;
         }

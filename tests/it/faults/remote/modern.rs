@@ -66,7 +66,8 @@ fn listen(request: &Request, wire: Wire) {
         )
     };
     let mut events = wire.events();
-    let granted = r#","notifications":{"toolsListChanged":true,"resourceSubscriptions":["file:///a"]}"#;
+    let granted =
+        r#","notifications":{"toolsListChanged":true,"resourceSubscriptions":["file:///a"]}"#;
     events.event(note("subscriptions/acknowledged", granted));
     events.event(note("resources/updated", r#","uri":"file:///a""#));
     events.client_closes_within(PATIENCE);

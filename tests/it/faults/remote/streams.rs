@@ -91,7 +91,8 @@ impl Streams {
         let mut all = self.lock();
         while !all.closed {
             let stream = all.streams.entry(name.to_owned()).or_default();
-            let (fresh, done) = (stream.events.get(seen..).unwrap_or_default().to_vec(), stream.done);
+            let (fresh, done) =
+                (stream.events.get(seen..).unwrap_or_default().to_vec(), stream.done);
             if fresh.is_empty() && !done {
                 all = self.changed.wait(all).unwrap();
                 continue;

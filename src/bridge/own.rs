@@ -113,7 +113,7 @@ impl Bridge {
         loop {
             let mut headers = credential.for_request(&Method::POST);
             put(&mut headers);
-            let reply = self.remote.post(text.clone(), headers).await;
+            let reply = self.remote.tell(text.clone(), headers).await;
             let reply = reply.map_err(|failure| self.not_sent(&failure))?;
             credential.learn(reply.status.as_u16(), &reply.headers);
             match reply.status {

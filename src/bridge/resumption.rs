@@ -101,7 +101,7 @@ async fn attempt(
         let mut headers = credential.for_request(&Method::GET);
         session.put_headers(&mut headers);
         headers.insert(LAST_EVENT_ID, last_id.clone());
-        let reply = bridge.remote.get(headers).await;
+        let reply = bridge.remote.resume(headers).await;
         let reply = reply.map_err(|failure| bridge.not_sent(&failure))?;
         credential.learn(reply.status.as_u16(), &reply.headers);
         match reply.status {

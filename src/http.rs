@@ -5,6 +5,7 @@ mod client_cell;
 mod headers;
 mod proxy;
 mod readable;
+mod sleep;
 mod times;
 mod tls;
 
@@ -37,6 +38,8 @@ pub struct ClientSettings {
     pub cookies: bool,
     /// Which addresses names may have; none is refused to the remote itself.
     pub addresses: Option<AddressPolicy>,
+    /// Seconds since 1970.
+    pub now: fn() -> u64,
 }
 
 /// Why no client could be built.

@@ -32,6 +32,8 @@ mod replies;
 mod resume;
 mod secrets;
 mod session;
+#[cfg(target_os = "linux")]
+mod sleep;
 mod start;
 mod stdio;
 mod support;

@@ -5,12 +5,15 @@ mod client_cell;
 mod headers;
 mod proxy;
 mod readable;
+mod sleep;
+mod times;
 mod tls;
 
 pub use addresses::{AddressPolicy, ForbiddenAddress, Reach, is_forbidden_address, reach_of};
 pub use client_cell::ClientCell;
 pub use headers::RequestHeaders;
 pub use readable::{cause, readable, speaks_of_client_certificate};
+pub use times::{date, retry_after};
 #[cfg(test)]
 pub(crate) use tls::scripted;
 pub use tls::{Tls, TlsRefusal, TlsSource, ready_tls};
@@ -35,6 +38,8 @@ pub struct ClientSettings {
     pub cookies: bool,
     /// Which addresses names may have; none is refused to the remote itself.
     pub addresses: Option<AddressPolicy>,
+    /// Seconds since 1970.
+    pub now: fn() -> u64,
 }
 
 /// Why no client could be built.

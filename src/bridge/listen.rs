@@ -1,6 +1,7 @@
 //! The GET stream of a legacy session, on which the server speaks unasked.
 
 use super::Bridge;
+use super::backoff::Backoff;
 use super::resumption::jitter;
 use super::session::Snapshot;
 use crate::authorization::{AuthorizationError, Credential, Refusal};
@@ -13,18 +14,11 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
-const FIRST_WAIT: Duration = Duration::from_secs(1);
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
-/// The longest wait that a server may ask for.
-const LONGEST_RETRY: Duration = Duration::from_secs(300);
-/// Whatever a server asks for, it is not asked in a tight loop.
-const SHORTEST_WAIT: Duration = Duration::from_millis(10);
-
 /// Where the stream stands between two connections.
 #[derive(Default)]
 struct Position {
     last_id: Option<Bytes>,
-    retry: Option<Duration>,
+    backoff: Backoff,
     /// The credential that was refused last, since the stream was open.
     refused: Option<Arc<Credential>>,
 }
@@ -45,21 +39,12 @@ impl Bridge {
         let session = self.session.snapshot();
         let mut position = Position::default();
         let mut was_open = false;
-        let mut wait = FIRST_WAIT;
         let mut accepted = self.stand_in.acceptance();
         loop {
-            let mut soon = None;
             match self.open_stream(&session, &mut position).await {
-                Opened::Stream(mut stream) => {
+                Opened::Stream(stream) => {
                     was_open = true;
-                    position.refused = None;
-                    let brought_something = self.read_stream(&mut stream, &session).await;
-                    position.last_id = stream.last_id().cloned().or(position.last_id);
-                    position.retry = stream.retry().or(position.retry);
-                    if brought_something {
-                        wait = FIRST_WAIT;
-                        soon = position.retry;
-                    }
+                    self.read_stream(*stream, &session, &mut position).await;
                 }
                 // MCP: a 404 to a request with a session id begins a new one, which has its
                 // own stream. A server without such streams answers 404 from the start.
@@ -67,28 +52,25 @@ impl Bridge {
                     let anew = self.recover(session.epoch).await;
                     return self.log_refusal("a new session", anew);
                 }
-                Opened::Forgotten | Opened::Never => return,
+                // What it offered once is only away for now, whatever is said in its place.
+                Opened::NotThis if was_open => position.backoff.refused(Duration::ZERO),
+                Opened::Forgotten | Opened::NotThis | Opened::Never => return,
                 // Another try with another token would be one for ever.
                 Opened::Refused => {
                     let _ = accepted.changed().await;
-                    (position.refused, wait) = (None, FIRST_WAIT);
+                    position.refused = None;
+                    position.backoff.begin_again();
                     continue;
                 }
-                Opened::NotNow => {}
+                Opened::NotNow(later) => position.backoff.refused(later),
             }
-            let pause = match soon {
-                Some(retry) => retry.clamp(SHORTEST_WAIT, LONGEST_RETRY),
-                None => position.retry.map_or(wait, |retry| retry.clamp(wait, LONGEST_RETRY)),
-            };
-            if soon.is_none() {
-                wait = (wait * 2).min(LONGEST_WAIT);
-            }
-            let asked = Instant::now() + position.retry.unwrap_or_default().min(LONGEST_RETRY);
+            let asked = Instant::now() + position.backoff.asked();
+            let pause = position.backoff.pause();
             tokio::select! {
                 () = tokio::time::sleep(pause + jitter(pause / 4)) => {}
                 // Somebody has signed in: no reason to wait but the server's own.
                 Ok(()) = accepted.changed() => {
-                    wait = FIRST_WAIT;
+                    position.backoff.begin_again();
                     tokio::time::sleep_until(asked).await;
                 }
             }
@@ -96,7 +78,7 @@ impl Bridge {
     }
 
     async fn open_stream(&self, session: &Snapshot, position: &mut Position) -> Opened {
-        let Ok(credential) = self.credential().await else { return Opened::NotNow };
+        let Ok(credential) = self.credential().await else { return Opened::not_now() };
         let mut headers = credential.for_request(&Method::GET);
         session.put_headers(&mut headers);
         if let Some(id) = position.last_id.as_ref().and_then(|id| HeaderValue::from_bytes(id).ok())
@@ -118,21 +100,22 @@ impl Bridge {
             {
                 self.stream_refused(&reply, credential, position).await
             }
-            // Overloaded or on its way down: it may be back.
-            Ok(reply)
-                if reply.status.is_server_error()
-                    && reply.status != StatusCode::NOT_IMPLEMENTED =>
-            {
-                Opened::NotNow
+            Ok(reply) if reply.is_for_now() => {
+                Opened::NotNow(reply.retry_after().unwrap_or_default())
             }
             Ok(reply) if reply.status == StatusCode::NOT_FOUND && session.id.is_some() => {
                 Opened::Forgotten
             }
             Ok(reply) => {
-                tracing::debug!(status = reply.status.as_u16(), "the remote offers no GET stream");
-                Opened::Never
+                let status = reply.status;
+                tracing::debug!(status = status.as_u16(), "the remote offers no GET stream");
+                if status == StatusCode::METHOD_NOT_ALLOWED {
+                    Opened::Never
+                } else {
+                    Opened::NotThis
+                }
             }
-            Err(_) => Opened::NotNow,
+            Err(_) => Opened::not_now(),
         }
     }
 
@@ -153,15 +136,21 @@ impl Bridge {
             // More permission is for a call to ask for.
             Err(AuthorizationError::Person(need)) if need.is_step_up() => Opened::Refused,
             Err(AuthorizationError::SignInNeeded { .. }) => Opened::Never,
-            Ok(_) | Err(_) => Opened::NotNow,
+            Ok(_) | Err(_) => Opened::not_now(),
         }
     }
 
-    /// Reads until the stream ends; true if it brought anything.
-    async fn read_stream(self: &Arc<Self>, stream: &mut EventStream, session: &Snapshot) -> bool {
-        let mut brought_something = false;
+    /// Reads until the stream ends.
+    async fn read_stream(
+        self: &Arc<Self>,
+        mut stream: EventStream,
+        session: &Snapshot,
+        position: &mut Position,
+    ) {
+        let opened = Instant::now();
+        let mut served = false;
         while let Ok(Some(event)) = stream.next().await {
-            brought_something = true;
+            served = true;
             if event.is_message()
                 && !event.data.is_empty()
                 && self.take_unasked(event.data, session.epoch).await.is_err()
@@ -169,16 +158,27 @@ impl Bridge {
                 tracing::warn!("an event of the remote is no message and is left out");
             }
         }
-        brought_something
+        position.refused = None;
+        position.last_id = stream.last_id().cloned().or(position.last_id.take());
+        position.backoff.ended(opened.elapsed(), served, stream.retry());
     }
 }
 
 enum Opened {
     Stream(Box<EventStream>),
-    NotNow,
+    /// Not before this time has passed.
+    NotNow(Duration),
     /// Not with what there is.
     Refused,
     /// 404, which may mean the session.
     Forgotten,
+    /// Something that is no stream.
+    NotThis,
     Never,
+}
+
+impl Opened {
+    fn not_now() -> Self {
+        Self::NotNow(Duration::ZERO)
+    }
 }

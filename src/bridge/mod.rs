@@ -2,6 +2,7 @@
 //! lines, and what all its parts share.
 
 mod attempts;
+mod backoff;
 mod call;
 mod crossing;
 mod delivery;
@@ -102,14 +103,15 @@ struct Bridge {
 /// # Errors
 /// If standard input cannot be read at all.
 pub async fn run(settings: Settings) -> std::io::Result<Ended> {
+    let remote = settings.remote;
     #[cfg(unix)]
-    unix::raise_file_limit();
+    let remote = remote.among_files(unix::raise_file_limit());
     let mut stdin = Stdin::open(settings.max_message)?;
     let (outbox, queue) = Outbox::new();
     let writer = tokio::spawn(stdout::write_all(queue));
     let (notifications, ordered) = mpsc::unbounded_channel();
     let bridge = Arc::new(Bridge {
-        remote: settings.remote,
+        remote,
         authorization: settings.authorization,
         outbox,
         pending: Pending::default(),

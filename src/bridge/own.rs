@@ -153,7 +153,7 @@ impl Bridge {
         for message in Line::read(text).ok()?.into_messages() {
             if message.kind() != Kind::Response {
                 self.send(From::Unasked, self.unsolicited(&message, epoch)).await;
-            } else if message.id().is_some_and(|found| same_id(&found, id)) {
+            } else if answer.is_none() && message.id().is_some_and(|found| same_id(&found, id)) {
                 answer = Some(message);
             }
         }
@@ -175,7 +175,7 @@ impl Bridge {
             let reply = match over {
                 Some(connection) => self.post_over(connection, text.clone(), headers).await?,
                 None => {
-                    let reply = self.remote.post(text.clone(), headers).await;
+                    let reply = self.remote.tell(text.clone(), headers).await;
                     reply.map_err(|failure| self.not_sent(&failure))?
                 }
             };

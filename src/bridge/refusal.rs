@@ -5,6 +5,7 @@ use crate::authorization::{AuthorizationError, Credential, Kind as With, Need, R
 use crate::jsonrpc::{BridgeError, Kind, Message, error_response, with_id};
 use crate::transport::{Lost, Reply, SendFailure};
 use bytes::Bytes;
+use reqwest::StatusCode;
 use std::sync::Arc;
 
 pub(super) const SIGN_IN_NEEDED: i32 = -31001;
@@ -212,15 +213,28 @@ impl Bridge {
     /// An HTTP error: the JSON-RPC error in it, or one that says what it was.
     pub(super) async fn http_error(&self, reply: Reply) -> Failure {
         let status = reply.status.as_u16();
+        let hint = reply.retry_after().map(|wait| format!("try again in {} s", wait.as_secs()));
+        let hint = hint.or_else(|| what_to_do(reply.status).map(str::to_owned));
         let body = reply.body.refusal().await;
-        match error_in(&body) {
-            Some(message) => Failure::Remote(Box::new(message)),
-            None => self.refused(status, "refused the request", &body).into(),
+        if let Some(message) = error_in(&body) {
+            return Failure::Remote(Box::new(message));
         }
+        let mut error = self.refused(status, "refused the request", &body);
+        error.hint = error.hint.or(hint);
+        error.into()
     }
 
     pub(super) fn clean(&self, text: &str) -> String {
         self.authorization.clean(text)
+    }
+}
+
+/// After an HTTP error that says no more.
+fn what_to_do(status: StatusCode) -> Option<&'static str> {
+    match status {
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => Some("try again later"),
+        status if status.is_server_error() => Some(LOOK),
+        _ => None,
     }
 }
 

@@ -55,12 +55,13 @@ impl Resumption {
         else {
             return Ok(None);
         };
+        let mut asked = Duration::ZERO;
         while self.fruitless < ATTEMPTS {
             let doubled = FIRST_WAIT * 2u32.pow(self.fruitless);
             let wait =
                 self.retry.unwrap_or_else(|| doubled + jitter(doubled / 4)).min(LONGEST_WAIT);
             self.fruitless += 1;
-            tokio::time::sleep(wait).await;
+            tokio::time::sleep(wait.max(asked)).await;
             match attempt(bridge, session, &last_id).await {
                 Ok(reply)
                     if reply.status == StatusCode::OK && reply.content == Content::EventStream =>
@@ -69,13 +70,14 @@ impl Resumption {
                     return Ok(Some(reply.body.events()));
                 }
                 // The server does not resume; asking again will not change that.
-                Ok(reply) if reply.status.is_client_error() || reply.status.is_success() => {
+                Ok(reply) if reply.status.is_client_error() && !reply.is_for_now() => {
                     return Ok(None);
                 }
+                Ok(reply) => asked = reply.retry_after().unwrap_or_default().min(LONGEST_WAIT),
                 Err(Failure::Person(need)) => return Err(need),
                 Err(Failure::Bridge(error)) if is_final(&error) => return Ok(None),
                 Err(Failure::Remote(_) | Failure::Crossed) => return Ok(None),
-                Ok(_) | Err(Failure::Bridge(_)) => {}
+                Err(Failure::Bridge(_)) => {}
             }
         }
         Ok(None)
@@ -99,7 +101,7 @@ async fn attempt(
         let mut headers = credential.for_request(&Method::GET);
         session.put_headers(&mut headers);
         headers.insert(LAST_EVENT_ID, last_id.clone());
-        let reply = bridge.remote.get(headers).await;
+        let reply = bridge.remote.resume(headers).await;
         let reply = reply.map_err(|failure| bridge.not_sent(&failure))?;
         credential.learn(reply.status.as_u16(), &reply.headers);
         match reply.status {

@@ -9,9 +9,9 @@ use std::os::fd::{AsFd, OwnedFd};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-/// Lets the process open as many files as it may: HTTP/1.1 takes one connection for each
-/// request in flight, and the usual limit of macOS is 256.
-pub(super) fn raise_file_limit() {
+/// Lets the process open as many files as it may, and says how many that are: HTTP/1.1 takes
+/// one connection for each request in flight, and the usual limit of macOS is 256.
+pub(super) fn raise_file_limit() -> usize {
     const ENOUGH: u64 = 10_240;
     let limit = getrlimit(Resource::Nofile);
     let most = limit.maximum.unwrap_or(u64::MAX).min(ENOUGH);
@@ -19,6 +19,8 @@ pub(super) fn raise_file_limit() {
         // Where that is not allowed, the limit stays as it was.
         let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(most), ..limit });
     }
+    let now = getrlimit(Resource::Nofile).current.unwrap_or(ENOUGH);
+    usize::try_from(now).unwrap_or(usize::MAX).min(ENOUGH as usize)
 }
 
 /// Standard input, polled. Its flags are left alone; a read follows only where poll says

@@ -98,5 +98,6 @@ pub fn client(args: &NetworkArgs, connection: &Arc<Connection>) -> ClientSetting
         ipv4_only: args.ipv4,
         cookies: !args.disable_cookies,
         addresses: None,
+        now,
     }
 }

@@ -1,14 +1,16 @@
 //! An HTTP client, built when it is first needed: TLS, proxy, timeouts, redirects, cookies.
 
 use super::proxy::Proxies;
+use super::sleep::Sleep;
 use super::tls::{self, ClientCertificate};
 use super::{ClientError, ClientSettings, Tls, TlsRefusal};
+use reqwest::cookie::Jar;
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder, Method};
 use rustls::ClientConfig;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex as Lock, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, OnceCell, oneshot};
 use url::Url;
@@ -25,10 +27,13 @@ pub struct ClientCell {
     cell: OnceCell<Built>,
     /// What servers said that were asked why, and when, by origin.
     told: Mutex<BTreeMap<String, (Instant, Option<TlsRefusal>)>>,
+    sleep: Lock<Sleep>,
 }
 
 struct Built {
-    client: Client,
+    /// With its connections.
+    client: Lock<Client>,
+    cookies: Arc<Jar>,
     /// None without TLS.
     tls: Option<(Box<ClientConfig>, Arc<ClientCertificate>)>,
     /// Where there is a certificate to keep from them.
@@ -38,7 +43,7 @@ struct Built {
 impl ClientCell {
     /// Nothing is read or built yet.
     pub fn new(settings: ClientSettings) -> Self {
-        Self { settings, cell: OnceCell::new(), told: Mutex::default() }
+        Self { settings, cell: OnceCell::new(), told: Mutex::default(), sleep: Lock::default() }
     }
 
     /// Starts building where that takes time, and returns at once.
@@ -50,17 +55,28 @@ impl ClientCell {
         }
     }
 
-    /// The client for requests to `url`; all callers share one.
+    /// The client for requests to `url`; all callers share one, with its connections. After a
+    /// sleep of the machine it has none.
     ///
     /// # Errors
     /// [`ClientError`] if a file is unusable, TLS cannot be set up, or a proxy would see what
     /// is for `url` alone; asked again, it tries again.
-    pub async fn get(&self, url: &Url) -> Result<&Client, ClientError> {
+    pub async fn get(&self, url: &Url) -> Result<Client, ClientError> {
         let built = self.built().await?;
-        match built.proxies.as_ref().and_then(|proxies| proxies.with_tls(url)) {
-            Some(proxy) => Err(ClientError::TlsProxy(proxy)),
-            None => Ok(&built.client),
+        if let Some(proxy) = built.proxies.as_ref().and_then(|proxies| proxies.with_tls(url)) {
+            return Err(ClientError::TlsProxy(proxy));
         }
+        let now = (self.settings.now)();
+        let mut sleep = self.sleep.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut client = built.client.lock().unwrap_or_else(PoisonError::into_inner);
+        if sleep.noticed(Instant::now(), now) {
+            tracing::debug!(
+                "the machine has slept, or its clock was set: connections are made anew"
+            );
+            let tls = built.tls.as_ref().map(|(config, _)| config.as_ref().clone());
+            *client = connect(&self.settings, tls, &built.cookies)?;
+        }
+        Ok(client.clone())
     }
 
     /// Builds the client.
@@ -141,26 +157,44 @@ impl ClientCell {
 fn build(settings: &ClientSettings, tls: Option<&Tls>) -> Result<Built, ClientError> {
     // Fails only if a provider is installed already, which is then the same one.
     let _ = rustls::crypto::ring::default_provider().install_default();
+    let cookies = Arc::<Jar>::default();
     let Some(tls) = tls else {
-        // Plain http to loopback is on the fast path and needs no roots.
-        let client = base(settings).tls_certs_only([]).build().map_err(tls_error)?;
-        return Ok(Built { client, tls: None, proxies: None });
+        let client = Lock::new(connect(settings, None, &cookies)?);
+        return Ok(Built { client, cookies, tls: None, proxies: None });
     };
     let (config, certificate) = tls::configuration(tls)?;
-    let client = base(settings).tls_backend_preconfigured(config.clone());
-    let client = client.build().map_err(tls_error)?;
+    let client = Lock::new(connect(settings, Some(config.clone()), &cookies)?);
     let shows = certificate.exists() && !settings.loopback;
     let proxies = shows.then(|| Box::new(Proxies::of_system()));
-    Ok(Built { client, tls: Some((Box::new(config), certificate)), proxies })
+    Ok(Built { client, cookies, tls: Some((Box::new(config), certificate)), proxies })
+}
+
+/// A client without any connection yet.
+fn connect(
+    settings: &ClientSettings,
+    tls: Option<ClientConfig>,
+    cookies: &Arc<Jar>,
+) -> Result<Client, ClientError> {
+    let mut builder = base(settings);
+    if settings.cookies {
+        builder = builder.cookie_provider(cookies.clone());
+    }
+    let builder = match tls {
+        Some(config) => builder.tls_backend_preconfigured(config),
+        // Plain http to loopback is on the fast path and needs no roots.
+        None => builder.tls_certs_only([]),
+    };
+    builder.build().map_err(tls_error)
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one place a client is built")]
 fn base(settings: &ClientSettings) -> ClientBuilder {
+    // That what was sent stays unacknowledged for 30 s at most (TCP_USER_TIMEOUT, where the
+    // system has it) is reqwest's own default.
     let mut builder = Client::builder()
         .user_agent(concat!("keyferry/", env!("CARGO_PKG_VERSION")))
         .redirect(Policy::none())
         .referer(false)
-        .cookie_store(settings.cookies)
         .connect_timeout(settings.connect_timeout)
         .tcp_keepalive(Duration::from_secs(30))
         .tcp_keepalive_interval(Duration::from_secs(10))
@@ -206,6 +240,7 @@ mod tests {
             ipv4_only: false,
             cookies: false,
             addresses: Some(policy),
+            now: || 0,
         });
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://localhost:{}/", listener.local_addr().unwrap().port());

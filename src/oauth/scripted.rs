@@ -114,6 +114,7 @@ pub(super) fn web() -> Web {
         ipv4_only: false,
         cookies: false,
         addresses: None,
+        now: || 0,
     };
     Web::new(&settings, Url::parse("http://127.0.0.1/mcp").unwrap(), false, Vec::new())
 }

@@ -1,5 +1,6 @@
 //! The body of a response, whole or as server-sent events.
 
+use super::connections::Place;
 use super::sse::{Event, Parser, TooLong};
 use crate::http::cause;
 use bytes::{Bytes, BytesMut};
@@ -30,12 +31,14 @@ impl From<TooLong> for Lost {
 pub struct Body {
     response: Response,
     limit: usize,
+    /// Of its connection.
+    place: Place,
 }
 
 impl Body {
     /// `limit`: the largest message accepted, in bytes.
-    pub(super) fn new(response: Response, limit: usize) -> Self {
-        Self { response, limit }
+    pub(super) fn new(response: Response, limit: usize, place: Place) -> Self {
+        Self { response, limit, place }
     }
 
     /// The whole body, decoded.
@@ -62,7 +65,8 @@ impl Body {
 
     /// The body as server-sent events.
     pub fn events(self) -> EventStream {
-        EventStream { parser: Parser::new(self.limit), response: self.response }
+        let Self { response, limit, place } = self;
+        EventStream { parser: Parser::new(limit), response, place }
     }
 
     /// `None` if there is more than `limit` bytes.
@@ -99,6 +103,7 @@ impl Body {
 pub struct EventStream {
     response: Response,
     parser: Parser,
+    place: Place,
 }
 
 impl EventStream {
@@ -111,11 +116,17 @@ impl EventStream {
             if let Some(event) = self.parser.next_event()? {
                 return Ok(Some(event));
             }
-            match self.response.chunk().await {
-                Ok(Some(chunk)) => self.parser.push(chunk),
-                Ok(None) => return Ok(None),
-                Err(error) => return Err(Lost::Broken(cause(&error))),
-            }
+            let ended = match self.response.chunk().await {
+                Ok(Some(chunk)) => {
+                    self.parser.push(chunk);
+                    continue;
+                }
+                Ok(None) => Ok(None),
+                Err(error) => Err(Lost::Broken(cause(&error))),
+            };
+            // The stream that takes this one up needs the place.
+            self.place.leave();
+            return ended;
         }
     }
 

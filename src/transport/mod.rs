@@ -2,6 +2,7 @@
 //! given headers and returns what came back as a value.
 
 mod body;
+mod connections;
 pub mod http_sse;
 pub mod metadata;
 mod send_failure;

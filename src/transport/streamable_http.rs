@@ -1,8 +1,9 @@
 //! The MCP endpoint of a remote: POST a message, GET a stream, DELETE a session
 //! (MCP 2025-03-26 to 2026-07-28, "Streamable HTTP").
 
+use super::connections::{Connections, Place};
 use super::{Body, SendFailure};
-use crate::http::{ClientCell, RequestHeaders, cause, speaks_of_client_certificate};
+use crate::http::{self, ClientCell, RequestHeaders, cause, speaks_of_client_certificate};
 use bytes::Bytes;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
 use reqwest::{Method, Request, Response, StatusCode};
@@ -23,6 +24,7 @@ pub struct StreamableHttp {
     limit: usize,
     /// How long the remote may take until its response headers are there.
     headers_timeout: Option<Duration>,
+    connections: Connections,
     /// It has answered once, so that TLS is no reason for what goes wrong later.
     answered: AtomicBool,
 }
@@ -56,10 +58,16 @@ impl StreamableHttp {
         headers_timeout: Option<Duration>,
     ) -> Self {
         let answered = AtomicBool::new(false);
-        Self { client, url, limit, headers_timeout, answered }
+        let connections = Connections::default();
+        Self { client, url, limit, headers_timeout, connections, answered }
     }
 
-    /// POSTs one message. 307 and 308 on the same origin are followed, nothing else, with
+    /// The process may open so many files.
+    pub fn among_files(self, files: usize) -> Self {
+        Self { connections: Connections::among(files), ..self }
+    }
+
+    /// POSTs a request of the client, when there is room for it. 307 and 308 on the same origin are followed, nothing else, with
     /// what `headers` make of themselves for the next URL.
     ///
     /// # Errors
@@ -80,20 +88,41 @@ impl StreamableHttp {
         &self,
         url: Url,
         message: Bytes,
-        mut headers: RequestHeaders,
+        headers: RequestHeaders,
     ) -> Result<Reply, SendFailure> {
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
-        self.send(Method::POST, url, headers, Some(message)).await
+        let place = self.connections.for_request().await;
+        self.send(Method::POST, url, for_message(headers), Some(message), place).await
     }
 
-    /// GETs the stream for messages that belong to no request, or resumes one.
+    /// POSTs any other message, however many requests are under way.
     ///
     /// # Errors
     /// [`SendFailure`].
-    pub async fn get(&self, mut headers: RequestHeaders) -> Result<Reply, SendFailure> {
-        headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
-        self.send(Method::GET, self.url.clone(), headers, None).await
+    pub async fn tell(
+        &self,
+        message: Bytes,
+        headers: RequestHeaders,
+    ) -> Result<Reply, SendFailure> {
+        let place = self.connections.for_other().await;
+        self.send(Method::POST, self.url.clone(), for_message(headers), Some(message), place).await
+    }
+
+    /// GETs the stream for messages that belong to no request.
+    ///
+    /// # Errors
+    /// [`SendFailure`].
+    pub async fn get(&self, headers: RequestHeaders) -> Result<Reply, SendFailure> {
+        let place = self.connections.for_other().await;
+        self.send(Method::GET, self.url.clone(), for_stream(headers), None, place).await
+    }
+
+    /// GETs the rest of a request's stream, when there is room for it.
+    ///
+    /// # Errors
+    /// [`SendFailure`].
+    pub async fn resume(&self, headers: RequestHeaders) -> Result<Reply, SendFailure> {
+        let place = self.connections.for_request().await;
+        self.send(Method::GET, self.url.clone(), for_stream(headers), None, place).await
     }
 
     /// DELETEs the session that `headers` name.
@@ -101,7 +130,8 @@ impl StreamableHttp {
     /// # Errors
     /// [`SendFailure`].
     pub async fn delete(&self, headers: RequestHeaders) -> Result<Reply, SendFailure> {
-        self.send(Method::DELETE, self.url.clone(), headers, None).await
+        let place = self.connections.for_other().await;
+        self.send(Method::DELETE, self.url.clone(), headers, None, place).await
     }
 
     async fn send(
@@ -110,6 +140,7 @@ impl StreamableHttp {
         mut url: Url,
         mut headers: RequestHeaders,
         body: Option<Bytes>,
+        place: Place,
     ) -> Result<Reply, SendFailure> {
         let client = self.client.get(&self.url).await?;
         for _ in 0..MAX_REDIRECTS {
@@ -122,7 +153,7 @@ impl StreamableHttp {
             };
             let status = response.status();
             if !status.is_redirection() || status == StatusCode::NOT_MODIFIED {
-                return Ok(Reply::new(response, self.limit));
+                return Ok(Reply::new(response, self.limit, place));
             }
             url = self.redirect(&response)?;
             headers.redirected(&url, response.headers());
@@ -207,7 +238,20 @@ impl Reply {
         speaks_of_client_certificate(status, body)
     }
 
-    fn new(mut response: Response, limit: usize) -> Self {
+    /// How long the remote wants not to be asked.
+    pub fn retry_after(&self) -> Option<Duration> {
+        http::retry_after(&self.headers)
+    }
+
+    /// It may answer in another way some time later: it is overloaded, or on its way down or up.
+    pub fn is_for_now(&self) -> bool {
+        let busy =
+            [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_EARLY, StatusCode::TOO_MANY_REQUESTS];
+        let down = self.status.is_server_error() && self.status != StatusCode::NOT_IMPLEMENTED;
+        down || busy.contains(&self.status)
+    }
+
+    fn new(mut response: Response, limit: usize, place: Place) -> Self {
         let content = match response.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes) {
             None => Content::Unnamed,
             Some(value) => content_of(value),
@@ -219,9 +263,20 @@ impl Reply {
             headers,
             content,
             address,
-            body: Body::new(response, limit),
+            body: Body::new(response, limit, place),
         }
     }
+}
+
+fn for_message(mut headers: RequestHeaders) -> RequestHeaders {
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
+    headers
+}
+
+fn for_stream(mut headers: RequestHeaders) -> RequestHeaders {
+    headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
+    headers
 }
 
 fn content_of(value: &[u8]) -> Content {

@@ -49,6 +49,63 @@ fn calls_overlap_however_many_are_in_flight() {
     }
 }
 
+/// What cannot have a connection yet waits for one.
+#[cfg(unix)]
+#[test]
+fn ten_thousand_calls_at_once_are_answered_where_files_are_few() {
+    const CALLS: usize = 10_000;
+    let server = Legacy::new().on("tools/call", all_or_none(300)).start();
+    let launch = Home::new("memory").launch(&server.url()).through("ulimit -n 1024");
+    let mut bridge = launch.start().ready();
+    for id in 0..CALLS {
+        bridge.call(&id.to_string());
+    }
+    let mut open: HashSet<_> = (0..CALLS).map(|id| id.to_string()).collect();
+    while !open.is_empty() {
+        let line = bridge.line();
+        let id = response_id(&line).expect("an answer");
+        assert!(open.remove(&id), "{id} was answered twice");
+        assert!(line.contains(r#""result""#), "{line}");
+    }
+    assert_eq!(server.of("tools/call").len(), CALLS);
+    bridge.still_serves();
+}
+
+/// Calls that hang take all the room there is for calls; it is not the only room.
+#[cfg(unix)]
+#[test]
+fn a_call_that_hangs_can_be_cancelled_and_answered_however_many_hang() {
+    const CALLS: usize = 60;
+    let (handler, calls) = park();
+    let server = Legacy::new().on("tools/call", handler).start();
+    let launch = Home::new("memory").launch(&server.url()).through("ulimit -n 64");
+    let mut bridge = launch.start().ready();
+    for id in 0..CALLS {
+        bridge.call(&id.to_string());
+    }
+    let first = calls.next();
+    let id = first.request.id().to_owned();
+    bridge.notify("notifications/cancelled", &format!(r#"{{"requestId":{id}}}"#));
+    server.wait_for("notifications/cancelled");
+    assert!(first.wire.client_closes_within(PATIENCE));
+    let second = calls.next();
+    let mut events = second.wire.events();
+    events.event(r#"{"jsonrpc":"2.0","id":"s","method":"roots/list"}"#);
+    bridge.message("roots/list");
+    bridge.send(r#"{"jsonrpc":"2.0","id":"s","result":{"roots":[]}}"#);
+    server.wait_for("response");
+    events.event(second.request.result("{}"));
+    events.end();
+    bridge.result(second.request.id());
+    for _ in 2..CALLS {
+        let call = calls.next();
+        let id = call.request.id().to_owned();
+        call.wire.json(call.request.result("{}"));
+        bridge.result(&id);
+    }
+    bridge.finish().has_no_answer_to(&id);
+}
+
 #[test]
 fn many_calls_in_a_row_with_many_in_flight_are_all_answered_once() {
     const CALLS: usize = 3000;

@@ -11,6 +11,8 @@ mod concurrency;
 mod credentials;
 mod eras;
 mod exit;
+#[cfg(unix)]
+mod faults;
 mod flow;
 mod get_stream;
 mod headers;
@@ -32,6 +34,8 @@ mod replies;
 mod resume;
 mod secrets;
 mod session;
+#[cfg(target_os = "linux")]
+mod sleep;
 mod start;
 mod stdio;
 mod support;

@@ -109,6 +109,32 @@ fn a_refusal_without_json_rpc_carries_the_http_status() {
 }
 
 #[test]
+fn a_refusal_says_when_to_try_again_and_is_not_tried_again_here() {
+    let date = |seconds: u64| crate::support::clock::date(1_000_000_000 + seconds);
+    for (status, wait, hint) in [
+        (429, Some("30".to_owned()), "try again in 30 s"),
+        (503, Some(date(90)), "try again in 90 s"),
+        (503, None, "try again later"),
+        (502, None, "look before you repeat it"),
+    ] {
+        let now = date(0);
+        let server = Legacy::new()
+            .on("tools/call", move |_, wire| {
+                let mut headers = vec![("Date", now.as_str())];
+                headers.extend(wait.iter().map(|wait| ("Retry-After", wait.as_str())));
+                wire.reply(status, &headers, b"");
+            })
+            .start();
+        let mut bridge = Bridge::to(&server).ready();
+        bridge.call("1");
+        let error = bridge.own_error("1", &[-31004]);
+        assert!(error["data"]["hint"].as_str().unwrap_or_default().contains(hint), "{error}");
+        bridge.still_serves();
+        assert_eq!(server.of("tools/call").len(), 1);
+    }
+}
+
+#[test]
 fn an_http_error_with_a_json_rpc_error_is_passed_on_under_the_requests_id() {
     for id in [r#","id":null"#, "", r#","id":7"#, r#","id":"server-error""#] {
         let error =

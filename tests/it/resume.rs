@@ -154,6 +154,30 @@ fn resumption_is_bounded() {
     bridge.still_serves();
 }
 
+/// Asking again is safe: nothing is executed by it.
+#[test]
+fn a_resumption_that_is_put_off_or_spoilt_is_tried_again() {
+    let (server, calls, resumed) = server();
+    let mut bridge = Bridge::to(&server).ready();
+    bridge.call("1");
+    let (events, answer) = primed(calls.next(), "10");
+    bridge.line();
+    events.end();
+    let page = [("Content-Type", "text/html")];
+    resumed.next().wire.reply(200, &page, b"<html>sign in to the Wi-Fi</html>");
+    resumed.next().wire.status(503);
+    let put_off = Instant::now();
+    resumed.next().wire.reply(429, &[("Retry-After", "1")], b"");
+    let resume = resumed.next();
+    assert!(put_off.elapsed() >= Duration::from_secs(1), "{:?}", put_off.elapsed());
+    assert_eq!(resume.request.header("last-event-id"), Some("e-1"));
+    let mut events = resume.wire.events();
+    events.event_with_id("e-2", &answer);
+    events.end();
+    bridge.result("1");
+    assert_eq!(server.of("tools/call").len(), 1);
+}
+
 #[test]
 fn a_remote_that_does_not_resume_ends_the_call() {
     for status in [400, 404, 405, 501] {
@@ -223,6 +247,37 @@ fn the_get_stream_is_resumed_too() {
     standing.event_with_id("g-2", NOTE_2);
     assert_eq!(bridge.line(), NOTE_2);
     bridge.still_serves();
+}
+
+#[test]
+fn a_get_stream_that_is_put_off_comes_back_when_it_may() {
+    let (get, gets) = park();
+    let server = Legacy::new().on("GET", get).start();
+    let mut bridge = Bridge::to(&server).ready();
+    for status in [429, 503] {
+        let put_off = Instant::now();
+        gets.next().wire.reply(status, &[("Retry-After", "3")], b"");
+        let again = gets.next();
+        assert!(put_off.elapsed() >= Duration::from_secs(3), "{:?}", put_off.elapsed());
+        let mut events = again.wire.events();
+        events.event(NOTE);
+        assert_eq!(bridge.line(), NOTE);
+        events.cut();
+    }
+}
+
+/// A login page of the Wi-Fi, say: the remote has shown that it has such a stream.
+#[test]
+fn a_get_stream_that_was_there_once_comes_back_whatever_is_in_its_place() {
+    let (get, gets) = park();
+    let server = Legacy::new().on("GET", get).start();
+    let mut bridge = Bridge::to(&server).ready();
+    gets.next().wire.events().cut();
+    let page = [("Content-Type", "text/html")];
+    gets.next().wire.reply(200, &page, b"<html>sign in to the Wi-Fi</html>");
+    let mut events = gets.next().wire.events();
+    events.event(NOTE);
+    assert_eq!(bridge.line(), NOTE);
 }
 
 /// Its messages stop, but a remote that ends every stream is not hammered.

@@ -33,6 +33,7 @@ fn settings(tls: Tls) -> ClientSettings {
         ipv4_only: false,
         cookies: false,
         addresses: None,
+        now: || 0,
     }
 }
 

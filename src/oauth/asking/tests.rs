@@ -235,6 +235,7 @@ async fn a_certificate_is_shown_where_it_is_how_the_client_says_who_it_is() {
         ipv4_only: false,
         cookies: false,
         addresses: None,
+        now: || 0,
     };
     let remote = Url::parse("http://127.0.0.1/mcp").unwrap();
     let web = Web::new(&settings, remote, false, Vec::new());

@@ -113,6 +113,7 @@ pub(in crate::oauth) fn web(remote: &str, named: &[&str]) -> Web {
         ipv4_only: false,
         cookies: true,
         addresses: None,
+        now: || 0,
     };
     let named = named.iter().map(|name| (*name).to_owned()).collect();
     Web::new(&base, Url::parse(remote).unwrap(), false, named)

@@ -19,6 +19,7 @@ fn endpoint(authority: &Authority, site: &TlsSite) -> (StreamableHttp, tempfile:
         ipv4_only: false,
         cookies: false,
         addresses: None,
+        now: || 0,
     });
     (StreamableHttp::new(Arc::new(client), site.url(), 1000, None), ca)
 }

@@ -150,15 +150,21 @@ impl Bridge {
 
     /// Reads stdout from here on.
     pub(crate) fn read_on(&mut self) {
-        let mut stdout = self.stdout.take().expect("stdout is not read yet");
         let (sender, receiver) = channel();
         self.lines = Some(receiver);
+        // Where nobody takes the lines any more, they are read all the same.
+        self.read_with(move |line| drop(line.map(|line| sender.send(line))));
+    }
+
+    /// Reads stdout from here on, each line with its end given to `take`; none at the end.
+    pub(crate) fn read_with(&mut self, take: impl Fn(Option<Vec<u8>>) + Send + 'static) {
+        let mut stdout = self.stdout.take().expect("stdout is not read yet");
         thread::spawn(move || {
             loop {
                 let mut line = Vec::new();
                 match stdout.read_until(b'\n', &mut line) {
-                    Ok(read) if read > 0 && sender.send(line).is_ok() => {}
-                    _ => return,
+                    Ok(read) if read > 0 => take(Some(line)),
+                    _ => return take(None),
                 }
             }
         });
@@ -185,6 +191,16 @@ impl Bridge {
     #[cfg(unix)]
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Bytes of memory that it takes.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn resident(&self) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()));
+        let status = status.expect("the state of the bridge");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<usize>().ok());
+        kib.expect("its resident memory") * 1024
     }
 
     pub(crate) fn home(&self) -> &Home {

@@ -28,6 +28,7 @@ async fn scene() -> Scene {
         ipv4_only: false,
         cookies: false,
         addresses: None,
+        now: || 0,
     };
     let url = Url::parse(&remote.origin).unwrap().join("/mcp").unwrap();
     let web = Web::new(&base, url, false, Vec::new());

@@ -1,0 +1,176 @@
+//! Each fault at each position of recorded conversations: between the bridge and the remote
+//! stands a proxy that strikes once, and whatever happens then, each request is answered once.
+
+pub(crate) mod client;
+pub(crate) mod conversation;
+pub(crate) mod fault;
+mod instead;
+mod judge;
+mod meddle;
+mod out;
+pub(crate) mod proxy;
+pub(crate) mod record;
+pub(crate) mod remote;
+mod upstream;
+
+use client::{Before, Run, converse};
+use conversation::{BOTH_MODERN, Conversation, PLAIN, SESSIONS};
+use fault::{Fault, Where};
+use judge::{Sentence, judge};
+use record::{Exchange, Strike};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Where a fault strikes in a conversation.
+#[derive(Debug)]
+enum Position {
+    Before(&'static str),
+    At(Exchange, Strike),
+}
+
+/// The conversation as it goes when nothing strikes.
+pub(crate) fn record(conversation: Conversation) -> Run {
+    let run = converse(conversation, Box::new(|_| None), None, None);
+    judge(&run, None, None);
+    run
+}
+
+/// Every position of the conversation at which the fault can strike.
+fn positions(conversation: Conversation, recorded: &Run, fault: Fault) -> Vec<Position> {
+    if fault.at() == Where::Step {
+        return conversation.steps().map(|step| Position::Before(step.0)).collect();
+    }
+    let mut positions = Vec::new();
+    for exchange in recorded.exchanges.iter().filter(|one| one.step != "afterwards") {
+        let strikes = fault.strikes(exchange);
+        positions.extend(strikes.into_iter().map(|strike| Position::At(exchange.clone(), strike)));
+    }
+    positions
+}
+
+/// Has the conversation once for each position.
+fn strike_everywhere(conversation: Conversation, fault: Fault) {
+    let recorded = record(conversation);
+    let positions = positions(conversation, &recorded, fault);
+    assert!(!positions.is_empty(), "{fault:?} strikes nowhere");
+    for position in positions {
+        let what = match &position {
+            Position::Before(step) => format!("before {step:?}"),
+            Position::At(exchange, strike) => format!("at {} of {exchange:?}", strike.piece),
+        };
+        if let Err(panic) =
+            catch_unwind(AssertUnwindSafe(|| strike(conversation, fault, &position)))
+        {
+            let why = panic.downcast_ref::<String>().map(String::as_str);
+            let why = why.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic");
+            panic!("{fault:?} {what}: {why}");
+        }
+    }
+}
+
+fn strike(conversation: Conversation, fault: Fault, position: &Position) {
+    let mut fresh = true;
+    let place = match position {
+        Position::At(exchange, strike) => Some((exchange.key.clone(), *strike)),
+        Position::Before(_) => None,
+    };
+    let plan = move |arrived: &Exchange| {
+        let (_, strike) = place.as_ref().filter(|(key, _)| fresh && *key == arrived.key)?;
+        fresh = false;
+        Some(*strike)
+    };
+    let (before, sentence) = match position {
+        Position::Before(step) => {
+            let sentence = Sentence { step: (*step).to_owned(), outcome: fault.before() };
+            (Some(Before { step, fault }), Some(sentence))
+        }
+        Position::At(exchange, strike) => {
+            let outcome = fault.outcome(exchange, strike.piece);
+            let step = exchange.step.clone();
+            (None, outcome.map(|outcome| Sentence { step, outcome }))
+        }
+    };
+    let run = converse(conversation, Box::new(plan), Some(fault), before);
+    assert!(before.is_some() || run.struck.is_some(), "it did not strike");
+    judge(&run, Some(fault), sentence.as_ref());
+}
+
+/// One test for each fault, with a name that says what happens.
+macro_rules! survives {
+    ($conversation:expr; $($name:ident: $fault:ident,)*) => {
+        $(
+            #[test]
+            fn $name() {
+                super::strike_everywhere($conversation, super::Fault::$fault);
+            }
+        )*
+    };
+}
+
+macro_rules! suite {
+    ($($module:ident: $conversation:ident,)*) => {
+        $(
+            mod $module {
+                survives! { super::$conversation;
+                    a_listener_that_is_gone: ListenerGone,
+                    a_restart_between_two_requests: Restart,
+                    a_reset_of_what_was_not_read: ResetUnsent,
+                    a_reset_before_the_head: ResetBeforeHead,
+                    an_end_before_the_head: CloseBeforeHead,
+                    an_end_after_100_continue: ContinueThenClose,
+                    a_429_with_retry_after: TooManyRequests,
+                    a_503_with_retry_after: Unavailable,
+                    a_redirect_to_another_origin: RedirectElsewhere,
+                    a_307_on_the_same_origin: RedirectHere,
+                    a_502_page: BadGateway,
+                    an_empty_200: Empty200,
+                    a_202_to_everything: Accepted202,
+                    a_204: NoContent204,
+                    a_101: SwitchingProtocols,
+                    a_header_of_a_megabyte: HugeHeaders,
+                    two_hundred_headers: TooManyHeaders,
+                    a_header_of_60_kb: LongHeaders,
+                    informational_replies_ahead: Informational,
+                    a_proxy_that_buffers: Buffered,
+                    a_trickle_of_single_bytes: Trickle,
+                    a_wrong_content_type: WrongContentType,
+                    a_reset_in_the_body: ResetInBody,
+                    a_close_in_the_body: CloseInBody,
+                    a_proxy_that_ends_idle_streams: EndInBody,
+                    half_an_event: HalfEvent,
+                    a_stall_that_is_cut: StallThenCut,
+                    a_stall_that_is_cancelled: StallThenCancel,
+                    a_restart_in_the_body: RestartInBody,
+                    a_truncated_gzip: TruncatedGzip,
+                    what_is_no_utf8: NotUtf8,
+                    what_is_no_utf8_ahead: NotUtf8Ahead,
+                    an_unknown_id_ahead: UnknownIdAhead,
+                    an_unknown_id_instead: UnknownIdInstead,
+                    a_duplicate: Duplicate,
+                    two_responses: TwoResponses,
+                    an_answer_on_the_stream_of_another: ForeignStream,
+                    an_answer_after_the_cancellation: AfterCancel,
+                }
+            }
+        )*
+
+        const CONVERSATIONS: &[Conversation] = &[$($conversation,)*];
+    };
+}
+
+suite! {
+    legacy_with_sessions: SESSIONS,
+    legacy_without_sessions: PLAIN,
+    modern: BOTH_MODERN,
+}
+
+/// How many cases the tests above have.
+#[test]
+fn there_are_at_least_five_hundred_cases() {
+    let mut cases = 0;
+    for &conversation in CONVERSATIONS {
+        let recorded = record(conversation);
+        let each = fault::all().map(|fault| positions(conversation, &recorded, fault).len());
+        cases += each.sum::<usize>();
+    }
+    assert!(cases >= 500, "{cases}");
+}

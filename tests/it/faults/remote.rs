@@ -1,0 +1,107 @@
+//! The remotes of the conversations: what each tool does is in its name. They count how often
+//! each call was executed.
+
+mod legacy;
+mod modern;
+mod streams;
+
+use crate::support::http::Request;
+use crate::support::mcp_server::Server;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use streams::Streams;
+
+/// The kinds of remote that there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// With sessions, event ids, and streams that can be resumed.
+    Sessions,
+    /// Legacy without any of these.
+    Plain,
+    Modern,
+}
+
+pub(crate) struct Remote {
+    server: Server,
+    state: Arc<State>,
+}
+
+#[derive(Default)]
+struct State {
+    executed: Mutex<HashMap<String, usize>>,
+    streams: Streams,
+    sessions: crate::support::legacy::Sessions,
+    ids: bool,
+}
+
+impl Remote {
+    pub(crate) fn start(kind: Kind) -> Self {
+        let state = Arc::new(State { ids: kind == Kind::Sessions, ..State::default() });
+        let server = match kind {
+            Kind::Sessions | Kind::Plain => legacy::start(&state),
+            Kind::Modern => modern::start(&state),
+        };
+        Self { server, state }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.server.address()
+    }
+
+    /// What it does when it is started anew: it knows no session any more.
+    pub(crate) fn restart(&self) -> impl Fn() + Send + Sync + 'static {
+        let sessions = self.state.sessions.clone();
+        move || sessions.expire()
+    }
+
+    /// It stops waiting for what it asked the client.
+    pub(crate) fn give_up_asking(&self) {
+        self.state.streams.give_up_asking();
+    }
+
+    /// Answers the late call of this token.
+    pub(crate) fn let_go(&self, token: &str) {
+        self.state.streams.end(token, None);
+    }
+
+    /// How often each call was executed.
+    pub(crate) fn executed(&self) -> HashMap<String, usize> {
+        self.state.executed.lock().unwrap().clone()
+    }
+}
+
+impl Drop for Remote {
+    fn drop(&mut self) {
+        self.state.streams.close();
+    }
+}
+
+impl State {
+    /// The tool and the token of a call, which counts as executed from here on.
+    fn execute(&self, request: &Request) -> (String, String) {
+        let params = request.json()["params"].take();
+        let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+        let token = super::record::token(request).unwrap_or_default();
+        *self.executed.lock().unwrap().entry(token.clone()).or_default() += 1;
+        (text(&params["name"]), token)
+    }
+}
+
+/// The result of a call, for one who checks that it is the right one.
+fn result(token: &str, more: &str) -> String {
+    format!(r#"{{{more}"content":[{{"type":"text","text":"{token}"}}]}}"#)
+}
+
+fn progress(token: &str, n: usize) -> String {
+    format!(
+        r#"{{"jsonrpc":"2.0","method":"notifications/progress","params":{{"progressToken":"{token}","progress":{n}}}}}"#
+    )
+}
+
+/// Tools with these names.
+fn tools(more: &str) -> String {
+    let tools = ["progress", "json", "ask", "poll", "held", "late"]
+        .map(|name| format!(r#"{{"name":"{name}","inputSchema":{{"type":"object"}}}}"#));
+    format!(r#"{{{more}"tools":[{}]}}"#, tools.join(","))
+}

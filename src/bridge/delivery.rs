@@ -129,6 +129,7 @@ impl Delivery<'_> {
                 };
                 let ticket = self.tickets.iter().find(answers);
                 if let Some(ticket) = ticket.filter(|ticket| says_little(ticket, message))
+                    && self.bridge.pending.holds(ticket)
                     && let Some(instead) = self.doubtful(ticket, message)
                 {
                     return instead;

@@ -30,31 +30,25 @@ pub(super) enum From<'a> {
 impl Bridge {
     /// A message of the client.
     pub(super) fn take_from_client(self: &Arc<Self>, message: Message) -> Result<(), Invalid> {
-        let Some(era) = self.translated_from(&message)? else {
-            return self.take(message, Source::Client);
-        };
-        if let (Kind::Request, Some(id)) = (message.kind(), message.id())
-            && self.waits_for(&id)
-        {
+        if message.kind() == Kind::Response {
+            match self.eras.crossing() {
+                // What the bridge asked by itself went through the translation, too.
+                Some(era) => self.translate(era, |translation| translation.client(&message)),
+                None => self.take_response(message),
+            }
+            return Ok(());
+        }
+        let call = Call::read(message)?;
+        if call.is_request() {
+            self.eras.client_speaks(call.era);
+        }
+        let Some(era) = self.eras.crossing() else { return self.take_call(call) };
+        if let Some(id) = call.message.id().filter(|id| self.waits_for(id)) {
             let why = "a request with this id is still waiting for its answer";
             return Err(Invalid { code: -32600, id: Some(id), why });
         }
-        self.translate(era, |translation| translation.client(&message));
+        self.translate(era, |translation| translation.client(&call.message));
         Ok(())
-    }
-
-    /// The era from which a message has to be translated; none if it need not be.
-    fn translated_from(&self, message: &Message) -> Result<Option<Era>, Invalid> {
-        if message.kind() == Kind::Request {
-            let era = Call::read(message.clone())?.era;
-            self.eras.client_speaks(era);
-            return Ok(Some(era).filter(|era| self.eras.crosses(*era)));
-        }
-        if !self.eras.client_crosses() {
-            return Ok(None);
-        }
-        // What the bridge asked by itself is answered to the bridge by itself, also here.
-        Ok(self.eras.client())
     }
 
     fn waits_for(&self, id: &Bytes) -> bool {
@@ -127,8 +121,7 @@ impl Bridge {
         let (era, origin) = match from {
             From::Reply(ticket) if ticket.source() == Source::Client => return room.send(texts),
             From::Reply(ticket) => (ticket.era().other(), Some(&ticket.id)),
-            From::Unasked if !self.eras.client_crosses() => return room.send(texts),
-            From::Unasked => match self.eras.client() {
+            From::Unasked => match self.eras.crossing() {
                 Some(era) => (era, None),
                 None => return room.send(texts),
             },
@@ -175,9 +168,7 @@ impl Bridge {
     /// True if a notification of the client has to be translated, which it need not when it
     /// came; that is done.
     pub(super) fn crossed_meanwhile(self: &Arc<Self>, call: &Call) -> bool {
-        let Some(era) = self.eras.client().filter(|_| self.eras.client_crosses()) else {
-            return false;
-        };
+        let Some(era) = self.eras.crossing() else { return false };
         if call.source != Source::Client {
             return false;
         }

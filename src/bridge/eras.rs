@@ -62,10 +62,10 @@ impl Eras {
         self.lock().remote.is_some_and(|remote| remote != era)
     }
 
-    /// The same for what the client spoke last.
-    pub(super) fn client_crosses(&self) -> bool {
+    /// The era that the client spoke last, if it has to be translated for the remote.
+    pub(super) fn crossing(&self) -> Option<Era> {
         let state = self.lock();
-        state.client.is_some() && state.remote.is_some() && state.client != state.remote
+        state.client.filter(|client| state.remote.is_some_and(|remote| remote != *client))
     }
 
     /// True if the remote has answered in this era.

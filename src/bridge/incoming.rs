@@ -65,11 +65,19 @@ impl Bridge {
 
     /// A message in the era of the remote, as far as that is known.
     pub(super) fn take(self: &Arc<Self>, message: Message, source: Source) -> Result<(), Invalid> {
-        match message.kind() {
-            Kind::Response => self.take_response(message),
-            Kind::Notification => self.take_notification(Call::read(message)?.by(source)),
-            Kind::Request => return self.take_request(Call::read(message)?.by(source)),
+        if message.kind() == Kind::Response {
+            self.take_response(message);
+            return Ok(());
         }
+        self.take_call(Call::read(message)?.by(source))
+    }
+
+    /// The same of a request or notification.
+    pub(super) fn take_call(self: &Arc<Self>, call: Call) -> Result<(), Invalid> {
+        if call.is_request() {
+            return self.take_request(call);
+        }
+        self.take_notification(call);
         Ok(())
     }
 
@@ -86,7 +94,7 @@ impl Bridge {
         // A remote that negotiated something else than the client was told may have none, and
         // one of HTTP+SSE was made before there were any.
         let plain = session.told.is_none() && session.connection.is_none();
-        let as_it_is = plain && !self.eras.client_crosses();
+        let as_it_is = plain && self.eras.crossing().is_none();
         let whole = if as_it_is { self.as_one(&elements) } else { None };
         if let Some(calls) = whole {
             let calls: Vec<_> = calls.into_iter().map(Arc::new).collect();
@@ -211,7 +219,7 @@ impl Bridge {
         self.look_after_connection();
     }
 
-    fn take_response(self: &Arc<Self>, message: Message) {
+    pub(super) fn take_response(self: &Arc<Self>, message: Message) {
         if self.stand_in.takes_answer(&message) {
             return;
         }

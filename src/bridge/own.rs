@@ -99,7 +99,7 @@ impl Bridge {
         for message in Line::read(text).ok()?.into_messages() {
             if message.kind() != Kind::Response {
                 self.outbox.send(self.unsolicited(&message, epoch)).await;
-            } else if message.id().is_some_and(|found| same_id(&found, id)) {
+            } else if answer.is_none() && message.id().is_some_and(|found| same_id(&found, id)) {
                 answer = Some(message);
             }
         }

@@ -3,7 +3,8 @@
 
 use super::conversation::{ANSWER, Conversation, Does, Era, Step, notification};
 use super::fault::Fault;
-use super::proxy::{Event, Exchange, Plan, Proxy};
+use super::proxy::{Event, Proxy};
+use super::record::{Exchange, Plan, Record};
 use super::remote::Remote;
 use crate::support::PATIENCE;
 use crate::support::bridge::{Bridge, Ended};
@@ -71,7 +72,8 @@ pub(crate) fn converse(
 ) -> Run {
     let remote = Remote::start(conversation.remote);
     let (sender, events) = channel();
-    let proxy = Proxy::start(remote.address(), remote.restart(), plan, sender.clone());
+    let proxy =
+        Proxy::start(remote.address(), remote.restart(), Record::new(plan, true), sender.clone());
     let mut bridge = Home::new("memory").launch(&proxy.url()).start_unread();
     bridge.read_with(move |line| drop(sender.send(Event::Line(line))));
     let mut client = Client {
@@ -282,7 +284,7 @@ impl Client<'_> {
         match event {
             Event::Line(Some(line)) => self.take(text(line)),
             Event::Line(None) => panic!("stdout ended; stderr: {}", self.bridge.stderr()),
-            Event::Stalled(awaited) => self.stalled(id, awaited),
+            Event::Stalled(exchange) => self.stalled(id, exchange.is_awaited()),
             Event::Struck(label) => {
                 if label == "response" {
                     // The remote has the answer, or will never get it.

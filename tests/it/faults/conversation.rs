@@ -75,8 +75,13 @@ const MODERN: &[Step] = &[
 impl Conversation {
     /// The steps that this remote has a part in.
     pub(crate) fn steps(&self) -> impl Iterator<Item = &'static Step> {
-        let resumes = self.remote == Kind::Sessions;
+        let resumes = self.resumes();
         self.steps.iter().filter(move |step| resumes || !matches!(step.1, Calls("poll")))
+    }
+
+    /// Streams of this remote can be taken up where they ended.
+    pub(crate) fn resumes(&self) -> bool {
+        self.remote == Kind::Sessions
     }
 
     /// Recorded requests that follow on a notification, in this order.

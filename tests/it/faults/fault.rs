@@ -1,6 +1,6 @@
 //! The faults, where each can strike, and what must come of it.
 
-use super::proxy::{Exchange, Strike};
+use super::record::{Exchange, Strike};
 
 /// What happens underneath.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,20 +1,23 @@
 //! Each fault at each position of recorded conversations: between the bridge and the remote
 //! stands a proxy that strikes once, and whatever happens then, each request is answered once.
 
-mod client;
-mod conversation;
-mod fault;
+pub(crate) mod client;
+pub(crate) mod conversation;
+pub(crate) mod fault;
+mod instead;
 mod judge;
 mod meddle;
-mod proxy;
-mod remote;
+mod out;
+pub(crate) mod proxy;
+pub(crate) mod record;
+pub(crate) mod remote;
 mod upstream;
 
 use client::{Before, Run, converse};
 use conversation::{BOTH_MODERN, Conversation, PLAIN, SESSIONS};
 use fault::{Fault, Where};
 use judge::{Sentence, judge};
-use proxy::{Exchange, Strike};
+use record::{Exchange, Strike};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Where a fault strikes in a conversation.
@@ -25,7 +28,7 @@ enum Position {
 }
 
 /// The conversation as it goes when nothing strikes.
-fn record(conversation: Conversation) -> Run {
+pub(crate) fn record(conversation: Conversation) -> Run {
     let run = converse(conversation, Box::new(|_| None), None, None);
     judge(&run, None, None);
     run

@@ -1,11 +1,10 @@
 //! What stands between the bridge and the remote: hands every message on, and strikes where
 //! its plan says so.
 
-use super::fault::Fault;
 use super::meddle;
+use super::record::{Exchange, Record};
 use crate::support::http::{Request, hang_up};
 use socket2::{Domain, Socket, Type};
-use std::collections::HashMap;
 use std::io::BufReader;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,16 +12,6 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Condvar, Mutex, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
-
-/// A fault at one of the pieces of a reply.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Strike {
-    pub(crate) fault: Fault,
-    pub(crate) piece: usize,
-}
-
-/// Asked about each request as it arrives.
-pub(crate) type Plan = Box<dyn FnMut(&Exchange) -> Option<Strike> + Send>;
 
 /// What the driver of a conversation has to know at once.
 #[derive(Debug)]
@@ -35,33 +24,8 @@ pub(crate) enum Event {
     Over(String),
     /// The plan struck a request of this label. The remote has dealt with it if it ever will.
     Struck(String),
-    /// A reply is held up until [`Proxy::let_go`] or until the bridge hangs up. True if the
-    /// client waits for it.
-    Stalled(bool),
-}
-
-/// One request and its reply, as recorded.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Exchange {
-    /// What it is, and for the second of its kind which.
-    pub(crate) key: String,
-    pub(crate) label: String,
-    /// What the client was about when it came.
-    pub(crate) step: String,
-    /// A JSON-RPC request, as it was spelled.
-    pub(crate) id: Option<String>,
-    /// What a call is counted by.
-    pub(crate) token: Option<String>,
-    pub(crate) is_stream: bool,
-    pub(crate) has_ids: bool,
-    /// The sizes of the pieces of its reply.
-    pub(crate) pieces: usize,
-    /// The piece that holds the JSON-RPC response.
-    pub(crate) answer: Option<usize>,
-    /// The piece on which the remote asked the client.
-    pub(crate) asks: Option<usize>,
-    /// The remote ended the reply.
-    pub(crate) whole: bool,
+    /// A reply is held up until [`Proxy::let_go`] or until the bridge hangs up.
+    Stalled(Exchange),
 }
 
 pub(crate) struct Proxy {
@@ -75,34 +39,14 @@ pub(crate) struct Proxy {
 pub(super) struct Shared {
     pub(super) remote: SocketAddr,
     pub(super) restart: Box<dyn Fn() + Send + Sync>,
-    plan: Mutex<Plan>,
     events: Mutex<Sender<Event>>,
-    log: Mutex<Log>,
+    record: Mutex<Record>,
     connections: Mutex<Vec<Weak<TcpStream>>>,
     /// The bridge's GET stream.
     pub(super) unasked: Mutex<Weak<TcpStream>>,
     away: AtomicBool,
-    stalled: (Mutex<bool>, Condvar),
-}
-
-#[derive(Default)]
-struct Log {
-    step: String,
-    exchanges: Vec<Exchange>,
-    labels: HashMap<String, usize>,
-    struck: Option<Exchange>,
-}
-
-impl Exchange {
-    /// The client waits for its answer, or for that of a stream that it resumes.
-    pub(crate) fn is_awaited(&self) -> bool {
-        self.id.is_some() || self.resumes()
-    }
-
-    /// It takes up a stream that has ended.
-    pub(crate) fn resumes(&self) -> bool {
-        self.label == "GET again"
-    }
+    /// How often what stalled was let go.
+    let_go: (Mutex<usize>, Condvar),
 }
 
 /// What becomes of a connection.
@@ -114,11 +58,11 @@ pub(super) enum After {
 }
 
 impl Proxy {
-    /// `restart` makes the remote forget everything.
+    /// Between the bridge and `remote`, which `restart` makes forget everything.
     pub(crate) fn start(
         remote: SocketAddr,
         restart: impl Fn() + Send + Sync + 'static,
-        plan: Plan,
+        record: Record,
         events: Sender<Event>,
     ) -> Self {
         let port = socket(([127, 0, 0, 1], 0).into());
@@ -127,13 +71,12 @@ impl Proxy {
         let shared = Arc::new(Shared {
             remote,
             restart: Box::new(restart),
-            plan: Mutex::new(plan),
             events: Mutex::new(events),
-            log: Mutex::default(),
+            record: Mutex::new(record),
             connections: Mutex::default(),
             unasked: Mutex::default(),
             away: AtomicBool::new(false),
-            stalled: Default::default(),
+            let_go: Default::default(),
         });
         let proxy = Self { address, _port: port, shared, acceptor: Mutex::default() };
         proxy.come_back();
@@ -146,23 +89,23 @@ impl Proxy {
 
     /// From here on the client is about this.
     pub(crate) fn begin(&self, step: &str) {
-        step.clone_into(&mut self.shared.log.lock().unwrap().step);
+        step.clone_into(&mut self.shared.record.lock().unwrap().step);
     }
 
     /// Everything so far.
     pub(crate) fn exchanges(&self) -> Vec<Exchange> {
-        self.shared.log.lock().unwrap().exchanges.clone()
+        self.shared.record.lock().unwrap().all()
     }
 
     /// The request that the plan struck.
     pub(crate) fn struck(&self) -> Option<Exchange> {
-        self.shared.log.lock().unwrap().struck.clone()
+        self.shared.record.lock().unwrap().struck.clone()
     }
 
-    /// Lets a stalled reply go on.
+    /// Lets go on what stalls now.
     pub(crate) fn let_go(&self) {
-        *self.shared.stalled.0.lock().unwrap() = true;
-        self.shared.stalled.1.notify_all();
+        *self.shared.let_go.0.lock().unwrap() += 1;
+        self.shared.let_go.1.notify_all();
     }
 
     /// Ends every connection.
@@ -238,7 +181,7 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
 fn serve(stream: &Arc<TcpStream>, shared: &Shared) -> Option<usize> {
     let mut reader = BufReader::new(&**stream);
     while let Ok(Some(request)) = Request::read(&mut reader) {
-        let (at, strike) = shared.arrived(&request);
+        let (at, strike) = shared.record.lock().unwrap().arrived(&request);
         if request.method == "GET" {
             *shared.unasked.lock().unwrap() = Arc::downgrade(stream);
         }
@@ -259,38 +202,15 @@ fn serve(stream: &Arc<TcpStream>, shared: &Shared) -> Option<usize> {
 }
 
 impl Shared {
-    fn arrived(&self, request: &Request) -> (usize, Option<Strike>) {
-        let label = label(request);
-        let mut log = self.log.lock().unwrap();
-        let count = log.labels.entry(label.clone()).or_default();
-        *count += 1;
-        let key = if *count == 1 { label.clone() } else { format!("{label} #{count}") };
-        let is_request = !request.rpc().is_empty() && !request.id().is_empty();
-        let exchange = Exchange {
-            key,
-            label,
-            step: log.step.clone(),
-            id: is_request.then(|| request.id().to_owned()),
-            token: token(request),
-            ..Exchange::default()
-        };
-        let strike = (self.plan.lock().unwrap())(&exchange);
-        if strike.is_some() {
-            log.struck = Some(exchange.clone());
-        }
-        log.exchanges.push(exchange);
-        (log.exchanges.len() - 1, strike)
-    }
-
     pub(super) fn note(&self, at: usize, change: impl FnOnce(&mut Exchange)) {
-        change(&mut self.log.lock().unwrap().exchanges[at]);
+        change(self.record.lock().unwrap().at(at));
     }
 
     fn label(&self, at: usize) -> String {
-        self.log.lock().unwrap().exchanges[at].label.clone()
+        self.record.lock().unwrap().at(at).label.clone()
     }
 
-    pub(super) fn tell(&self, event: Event) {
+    fn tell(&self, event: Event) {
         // At the end nobody listens any more.
         let _ = self.events.lock().unwrap().send(event);
     }
@@ -304,44 +224,23 @@ impl Shared {
     }
 
     fn over(&self, at: usize) {
-        self.tell(Event::Over(self.label(at)));
+        let label = self.record.lock().unwrap().over(at);
+        self.tell(Event::Over(label));
     }
 
     pub(super) fn stalled(&self, at: usize) {
-        let waits = self.log.lock().unwrap().exchanges[at].is_awaited();
-        self.tell(Event::Stalled(waits));
+        let stalled = self.record.lock().unwrap().at(at).clone();
+        self.tell(Event::Stalled(stalled));
     }
 
     /// Holds a reply up until the driver has seen what it wants.
     pub(super) fn stall(&self, at: usize) {
+        let (count, changed) = &self.let_go;
+        let mut now = count.lock().unwrap();
+        let before = *now;
         self.stalled(at);
-        let mut free = self.stalled.0.lock().unwrap();
-        while !*free {
-            free = self.stalled.1.wait(free).unwrap();
+        while *now == before {
+            now = changed.wait(now).unwrap();
         }
     }
-}
-
-/// What a request is recorded as.
-fn label(request: &Request) -> String {
-    match request.kind().as_str() {
-        "GET" if request.header("last-event-id").is_some() => "GET again".to_owned(),
-        "tools/call" => {
-            let params = request.json()["params"].take();
-            let again = if params.get("inputResponses").is_some() { " again" } else { "" };
-            format!("tools/call {}{again}", params["name"].as_str().unwrap_or_default())
-        }
-        kind => kind.to_owned(),
-    }
-}
-
-/// What the executions of a call are counted by.
-pub(crate) fn token(request: &Request) -> Option<String> {
-    if request.rpc() != "tools/call" {
-        return None;
-    }
-    let params = request.json()["params"].take();
-    let token = params["arguments"]["token"].as_str()?;
-    let again = if params.get("inputResponses").is_some() { " again" } else { "" };
-    Some(format!("{token}{again}"))
 }

@@ -82,7 +82,7 @@ impl State {
     fn execute(&self, request: &Request) -> (String, String) {
         let params = request.json()["params"].take();
         let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
-        let token = super::proxy::token(request).unwrap_or_default();
+        let token = super::record::token(request).unwrap_or_default();
         *self.executed.lock().unwrap().entry(token.clone()).or_default() += 1;
         (text(&params["name"]), token)
     }

@@ -15,6 +15,9 @@ use std::time::Instant;
 
 pub(crate) type Handler = Box<dyn Fn(&Request, Wire) + Send + Sync>;
 
+/// Requests in the log, beyond which the oldest are forgotten.
+const MANY: usize = 50_000;
+
 struct Shared {
     handler: Handler,
     log: Mutex<Vec<Arc<Request>>>,
@@ -221,7 +224,12 @@ fn serve(stream: &Arc<TcpStream>, shared: &Shared) {
     let mut reader = BufReader::new(&**stream);
     while let Ok(Some(request)) = Request::read(&mut reader) {
         let request = Arc::new(request);
-        shared.log.lock().unwrap().push(request.clone());
+        let mut log = shared.log.lock().unwrap();
+        if log.len() == MANY {
+            log.drain(..MANY / 2);
+        }
+        log.push(request.clone());
+        drop(log);
         shared.grown.notify_all();
         let (done, finished) = channel();
         (shared.handler)(&request, Wire::new(stream.clone(), done));

@@ -1,7 +1,7 @@
 //! Event streams that outlive their connections.
 
 use crate::support::http::Events;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard};
 
 #[derive(Default)]
@@ -13,7 +13,26 @@ pub(super) struct Streams {
 #[derive(Default)]
 struct All {
     streams: HashMap<String, Stream>,
+    /// Their names in the order they came.
+    names: VecDeque<String>,
     closed: bool,
+}
+
+/// The oldest are forgotten beyond that.
+const MANY: usize = 5000;
+
+impl All {
+    fn stream(&mut self, name: &str) -> &mut Stream {
+        if !self.streams.contains_key(name) {
+            self.names.push_back(name.to_owned());
+            if self.names.len() > MANY
+                && let Some(oldest) = self.names.pop_front()
+            {
+                self.streams.remove(&oldest);
+            }
+        }
+        self.streams.entry(name.to_owned()).or_default()
+    }
 }
 
 #[derive(Default)]
@@ -74,14 +93,14 @@ impl Streams {
     }
 
     fn change(&self, name: &str, change: impl FnOnce(&mut Stream)) {
-        change(self.lock().streams.entry(name.to_owned()).or_default());
+        change(self.lock().stream(name));
         self.changed.notify_all();
     }
 
     /// Waits until a stream has ended.
     pub(super) fn wait(&self, name: &str) {
         let mut all = self.lock();
-        while !all.closed && !all.streams.entry(name.to_owned()).or_default().done {
+        while !all.closed && !all.stream(name).done {
             all = self.changed.wait(all).unwrap();
         }
     }
@@ -90,7 +109,7 @@ impl Streams {
     pub(super) fn play(&self, name: &str, mut seen: usize, ids: bool, mut wire: Events) {
         let mut all = self.lock();
         while !all.closed {
-            let stream = all.streams.entry(name.to_owned()).or_default();
+            let stream = all.stream(name);
             let (fresh, done) =
                 (stream.events.get(seen..).unwrap_or_default().to_vec(), stream.done);
             if fresh.is_empty() && !done {

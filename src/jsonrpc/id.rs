@@ -3,9 +3,10 @@
 use super::object;
 use bytes::Bytes;
 
-/// An id's meaning, to look it up by: a string unescaped, a number as spelled.
+/// An id's meaning, to look it up by: a string unescaped, a number as spelled. A copy: it may
+/// be kept for long, and must not keep the whole text that the id was a part of.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct IdKey(Bytes);
+pub struct IdKey(Box<[u8]>);
 
 impl IdKey {
     /// The key of a raw id.
@@ -13,9 +14,9 @@ impl IdKey {
         if raw.contains(&b'\\')
             && let Some(text) = object::string(raw)
         {
-            return Self(format!("\"{text}\"").into());
+            return Self(format!("\"{text}\"").into_bytes().into());
         }
-        Self(raw.clone())
+        Self(raw[..].into())
     }
 }
 

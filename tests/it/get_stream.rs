@@ -94,3 +94,36 @@ fn an_answer_is_sent_though_ten_thousand_requests_before_it_had_none() {
     events.end();
     bridge.result("1");
 }
+
+/// Of what a server asked and had answered nothing is kept.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_was_asked_and_answered_takes_no_memory() {
+    const TIMES: usize = 2000;
+    let (call, calls) = park();
+    let server = Legacy::new().on("tools/call", call).start();
+    let mut bridge = Bridge::to(&server).ready();
+    bridge.call("1");
+    let call = calls.next();
+    let result = call.request.result("{}");
+    let mut events = call.wire.events();
+    let long = "x".repeat(16_000);
+    let mut before = 0;
+    for n in 0..TIMES {
+        // After the first hundred all buffers are there.
+        if n == 100 {
+            before = bridge.resident();
+        }
+        events.event(format!(
+            r#"{{"jsonrpc":"2.0","id":"s{n}","method":"ping","params":{{"x":"{long}"}}}}"#
+        ));
+        bridge.line();
+        bridge.send(format!(r#"{{"jsonrpc":"2.0","id":"s{n}","result":{{}}}}"#));
+    }
+    server.wait_for_count("response", TIMES);
+    let grown = bridge.resident().saturating_sub(before);
+    assert!(grown < 8 << 20, "{grown} bytes");
+    events.event(&result);
+    events.end();
+    bridge.result("1");
+}

@@ -39,6 +39,30 @@ fn a_call_in_a_forgotten_session_is_answered_from_a_new_one() {
     assert_eq!(ends.last().unwrap().header("mcp-session-id"), Some("session-2"));
 }
 
+/// What it negotiated counts as it was said first.
+#[test]
+fn a_second_answer_to_the_new_initialize_changes_nothing() {
+    let sessions = Sessions::default();
+    let open = sessions.clone();
+    let known = sessions.clone();
+    let (server, mut bridge, _) = forgotten(move |legacy| {
+        legacy.sessions(&known).on("initialize", move |request, wire| {
+            let result = r#"{"protocolVersion":"2025-11-25","capabilities":{},"serverInfo":{"name":"s","version":"0"}}"#;
+            let (first, second) = (request.result(result), request.result("{}"));
+            let own = request.id().contains("keyferry");
+            let body = if own { format!("[{first},{second}]") } else { first };
+            let session = open.open();
+            let headers = [("Content-Type", "application/json"), ("Mcp-Session-Id", session.as_str())];
+            wire.reply(200, &headers, body.as_bytes());
+        })
+    });
+    sessions.expire();
+    bridge.call("1");
+    bridge.result("1");
+    let last = server.of("tools/call").last().cloned().unwrap();
+    assert_eq!(last.header("mcp-protocol-version"), Some("2025-11-25"));
+}
+
 #[test]
 fn the_new_session_is_open_before_anything_else_is_sent_in_it() {
     let (server, mut bridge, sessions) = forgotten(|legacy| legacy);

@@ -193,6 +193,16 @@ impl Bridge {
         self.child.id()
     }
 
+    /// Bytes of memory that it takes.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn resident(&self) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()));
+        let status = status.expect("the state of the bridge");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<usize>().ok());
+        kib.expect("its resident memory") * 1024
+    }
+
     pub(crate) fn home(&self) -> &Home {
         &self.home
     }

@@ -263,7 +263,7 @@ impl Client<'_> {
                 _ => false,
             };
             while !self.seen.iter().any(came)
-                && !labels.iter().any(|label| self.struck.contains(*label))
+                && !self.struck.contains(label)
                 && !id.is_some_and(|id| self.answered.contains_key(id))
             {
                 self.next("");

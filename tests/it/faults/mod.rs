@@ -1,7 +1,7 @@
 //! Each fault at each position of recorded conversations: between the bridge and the remote
 //! stands a proxy that strikes once, and whatever happens then, each request is answered once.
 
-pub(crate) mod client;
+mod client;
 pub(crate) mod conversation;
 pub(crate) mod fault;
 mod instead;
@@ -11,13 +11,14 @@ mod out;
 pub(crate) mod proxy;
 pub(crate) mod record;
 pub(crate) mod remote;
+mod run;
 mod upstream;
 
-use client::{Before, Run, converse};
 use conversation::{BOTH_MODERN, Conversation, PLAIN, SESSIONS};
 use fault::{Fault, Where};
 use judge::{Sentence, judge};
 use record::{Exchange, Strike};
+use run::{Before, Run, converse};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Where a fault strikes in a conversation.

@@ -17,9 +17,8 @@ use bytes::Bytes;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use tokio::sync::{oneshot, watch};
-use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 /// What is known of the remote in this regard.
@@ -72,7 +71,6 @@ pub(super) struct Connection {
     returning: AtomicBool,
     /// The wait before that which the remote asked for, in milliseconds.
     retry: AtomicU64,
-    reader: OnceLock<AbortHandle>,
 }
 
 /// Why it is over.
@@ -98,7 +96,6 @@ impl Connection {
             closed: watch::Sender::new(None),
             returning: AtomicBool::default(),
             retry: AtomicU64::default(),
-            reader: OnceLock::new(),
         }
     }
 
@@ -146,14 +143,6 @@ impl Connection {
         let why = closed.wait_for(Option::is_some).await;
         // The sender lives as long as this does.
         why.ok().and_then(|why| why.clone()).unwrap_or(Closed::Ended)
-    }
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        if let Some(reader) = self.reader.get() {
-            reader.abort();
-        }
     }
 }
 

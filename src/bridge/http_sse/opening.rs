@@ -18,8 +18,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-/// How long the remote may take until its endpoint is known.
-const OPENING: Duration = Duration::from_secs(10);
+/// How long the remote may take until its endpoint is known; a little more than a connection
+/// takes at most, by default.
+const OPENING: Duration = Duration::from_secs(12);
 /// What a GET of the remote's URL brought.
 pub(super) enum Opened {
     Connection(Arc<Connection>),

@@ -24,10 +24,7 @@ const LASTING: Duration = Duration::from_secs(10);
 impl Bridge {
     /// Reads the stream of a connection for as long as somebody holds that.
     pub(super) fn read_on(self: &Arc<Self>, connection: &Arc<Connection>, stream: EventStream) {
-        let reading = self.clone().read_connection(Arc::downgrade(connection), stream);
-        let reader = tokio::spawn(reading).abort_handle();
-        // It has none before.
-        let _ = connection.reader.set(reader);
+        tokio::spawn(self.clone().read_connection(Arc::downgrade(connection), stream));
     }
 
     async fn read_connection(self: Arc<Self>, held: Weak<Connection>, mut stream: EventStream) {
@@ -35,6 +32,7 @@ impl Bridge {
         let why = loop {
             let event = tokio::select! {
                 biased;
+                // By whoever found it of no use, or because nobody holds it any more.
                 _ = closed.wait_for(Option::is_some) => break Closed::Forgotten,
                 event = stream.next() => event,
             };
@@ -77,7 +75,6 @@ impl Bridge {
         }
         tracing::info!("the connection to the remote was lost; it is made anew");
         let retry = Duration::from_millis(connection.retry.load(Ordering::Relaxed));
-        // Not here: the task of a stream ends with its connection.
         tokio::spawn(self.clone().come_back(session.epoch, retry));
     }
 

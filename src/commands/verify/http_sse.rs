@@ -11,7 +11,7 @@ use reqwest::{Method, StatusCode};
 use std::time::Duration;
 
 /// How long the remote may take until its endpoint is known.
-const OPENING: Duration = Duration::from_secs(10);
+const OPENING: Duration = Duration::from_secs(12);
 
 /// Where things are said, and where they are answered.
 struct Connection {

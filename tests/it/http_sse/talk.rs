@@ -281,3 +281,24 @@ fn a_compressed_stream_is_read_as_it_comes() {
         bridge.result(id);
     }
 }
+
+/// A second handshake opens a second connection; the first one lasts as long as calls wait there.
+#[test]
+fn an_answer_counts_on_the_connection_of_its_request_only() {
+    let (server, taken) = taking();
+    let server = server.start();
+    let mut bridge = ready(&server);
+    bridge.call("1");
+    let first = taken.next();
+    bridge.request("2", "initialize", &initialize_params("2025-11-25"));
+    bridge.result("2");
+    bridge.call("3");
+    let second = taken.next();
+    assert!(second.target.ends_with("-1"), "{}", second.target);
+    server.stream(0).event(second.result(r#"{"n":0}"#));
+    server.stream(0).event(first.result("{}"));
+    bridge.result("1");
+    assert!(server.stream(0).client_closes_within(PATIENCE), "nobody needs it any more");
+    server.stream(1).event(second.result(r#"{"n":1}"#));
+    assert_eq!(bridge.result("3")["n"], 1);
+}

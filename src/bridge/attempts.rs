@@ -81,6 +81,7 @@ impl Exchange {
                 }
                 StatusCode::NOT_FOUND if lost && !tries.began_anew => {
                     tries.began_anew = true;
+                    self.tickets.iter().for_each(Ticket::mark_unsent);
                     reply.body.discard().await;
                     bridge.recover(session.epoch).await?;
                 }

@@ -6,10 +6,10 @@
 use super::Bridge;
 use super::call::{Call, Source};
 use super::era::signs::{self, Sign};
-use super::era::{Effect, Era};
-use super::eras::{Translation, Verdict};
+use super::era::{Effect, Era, Open, Reach};
+use super::eras::{Dissolved, Translation, Verdict};
 use super::pending::Ticket;
-use super::refusal::{CLOSED, Failure};
+use super::refusal::{CLOSED, Failure, LOOK};
 use super::stand_in::Told;
 use super::stdout::Room;
 use crate::authorization::Origin;
@@ -34,7 +34,7 @@ impl Bridge {
             return self.take(message, Source::Client);
         };
         if let (Kind::Request, Some(id)) = (message.kind(), message.id())
-            && self.waits_for(&id)
+            && (self.translator_of(&id).is_some() || self.pending.get(&id).is_some())
         {
             let why = "a request with this id is still waiting for its answer";
             return Err(Invalid { code: -32600, id: Some(id), why });
@@ -45,21 +45,28 @@ impl Bridge {
 
     /// The era from which a message has to be translated; none if it need not be.
     fn translated_from(&self, message: &Message) -> Result<Option<Era>, Invalid> {
-        if message.kind() == Kind::Request {
-            let era = Call::read(message.clone())?.era;
-            self.eras.client_speaks(era);
-            return Ok(Some(era).filter(|era| self.eras.crosses(*era)));
+        match message.kind() {
+            Kind::Request => {
+                let era = Call::read(message.clone())?.era;
+                self.eras.client_speaks(era);
+                Ok(Some(era).filter(|era| self.eras.crosses(*era)))
+            }
+            // It is for whoever has the request, which may be on its way from one to the other.
+            Kind::Notification if message.method() == "notifications/cancelled" => {
+                let id = Call::read(message.clone())?.cancelled_id();
+                Ok(id.and_then(|id| self.translator_of(&id)))
+            }
+            // What the bridge asked by itself is answered to the bridge by itself, also here.
+            Kind::Response if self.stand_in.asked(message) => Ok(None),
+            _ if !self.eras.client_crosses() => Ok(None),
+            _ => Ok(self.eras.client()),
         }
-        if !self.eras.client_crosses() {
-            return Ok(None);
-        }
-        // What the bridge asked by itself is answered to the bridge by itself, also here.
-        Ok(self.eras.client())
     }
 
-    fn waits_for(&self, id: &Bytes) -> bool {
-        let waits = |era| self.eras.existing(era, |one| one.waits_for(id)).unwrap_or(false);
-        waits(Era::Legacy) || waits(Era::Modern) || self.pending.get(id).is_some()
+    /// The era from which the request with this raw id was translated, if it was.
+    fn translator_of(&self, id: &Bytes) -> Option<Era> {
+        let waits = |era: &Era| self.eras.existing(*era, |one| one.waits_for(id)).unwrap_or(false);
+        [Era::Legacy, Era::Modern].into_iter().find(waits)
     }
 
     /// Lets the translation from the client's `era` do something, and does what it wants.
@@ -68,14 +75,13 @@ impl Bridge {
         era: Era,
         work: impl FnOnce(Translation<'_>) -> Vec<Effect>,
     ) {
+        let _turn = self.eras.turn();
         let remote = || self.authorization.remote().to_string();
         let effects = self.eras.translate(era, &remote, work);
-        for line in self.perform(era, effects) {
-            self.answer(line);
-        }
+        self.answer_all(self.perform(era, effects));
     }
 
-    /// Does what a translation wants, but for what is for the client, which is returned.
+    /// Does what a translation wants, but for what is for the client, which is returned. In turn.
     fn perform(self: &Arc<Self>, era: Era, effects: Vec<Effect>) -> Vec<Bytes> {
         let mut lines = Vec::new();
         for effect in effects {
@@ -86,16 +92,28 @@ impl Bridge {
                     let bridge = self.clone();
                     tokio::spawn(async move {
                         tokio::time::sleep(wait).await;
-                        // One that is gone wants nothing any more.
-                        let effects = bridge.eras.existing(era, |one| one.tick(token));
-                        for line in bridge.perform(era, effects.unwrap_or_default()) {
-                            bridge.outbox.send(line).await;
-                        }
+                        // How much there will be to say is not known.
+                        let room = bridge.outbox.reserve(1).await;
+                        bridge.tell_translation(era, room, |one| one.tick(token));
                     });
                 }
             }
         }
         lines
+    }
+
+    /// Lets the translation from the client's `era` do something; one that is gone wants nothing
+    /// any more.
+    fn tell_translation(
+        self: &Arc<Self>,
+        era: Era,
+        room: Room<'_>,
+        work: impl FnOnce(Translation<'_>) -> Vec<Effect>,
+    ) {
+        let _turn = self.eras.turn();
+        let effects = self.eras.existing(era, work).unwrap_or_default();
+        room.send(self.perform(era, effects));
+        self.pending.changed();
     }
 
     fn take_translated(self: &Arc<Self>, text: Bytes) {
@@ -108,12 +126,14 @@ impl Bridge {
         // Whoever waits for the answer must get one.
         let answer = super::incoming::invalid_response(&invalid);
         if let (Some(_), Ok(answer)) = (&invalid.id, Message::read(answer)) {
-            for era in [Era::Legacy, Era::Modern] {
-                let effects = self.eras.existing(era, |one| one.remote(&answer, None));
-                for line in self.perform(era, effects.unwrap_or_default()) {
-                    self.answer(line);
+            let bridge = self.clone();
+            // In its turn.
+            tokio::spawn(async move {
+                for era in [Era::Legacy, Era::Modern] {
+                    let room = bridge.outbox.reserve(answer.text().len()).await;
+                    bridge.tell_translation(era, room, |mut one| one.remote(&answer, None));
                 }
-            }
+            });
         }
     }
 
@@ -133,14 +153,11 @@ impl Bridge {
                 None => return room.send(texts),
             },
         };
-        let mut lines = Vec::new();
-        for text in texts {
-            let Ok(message) = Message::read(text) else { continue };
+        let messages = texts.into_iter().filter_map(|text| Message::read(text).ok());
+        self.tell_translation(era, room, |mut one| {
             let origin = origin.map(|id| &id[..]);
-            let effects = self.eras.existing(era, |one| one.remote(&message, origin));
-            lines.extend(self.perform(era, effects.unwrap_or_default()));
-        }
-        room.send(lines);
+            messages.flat_map(|message| one.remote(&message, origin)).collect()
+        });
     }
 
     /// The same, waiting for room.
@@ -149,26 +166,37 @@ impl Bridge {
         self.pass(room, from, [text]);
     }
 
-    /// The same without waiting.
+    /// The same without waiting; what goes through a translation, after what it does now.
     pub(super) fn send_now(self: &Arc<Self>, from: From<'_>, text: Bytes) {
-        self.pass(self.outbox.at_once(), from, [text]);
+        let From::Reply(ticket) = from else {
+            return self.pass(self.outbox.at_once(), from, [text]);
+        };
+        if ticket.source() == Source::Client {
+            return self.outbox.at_once().send([text]);
+        }
+        let (bridge, ticket) = (self.clone(), ticket.clone());
+        tokio::spawn(async move { bridge.send(From::Reply(&ticket), text).await });
     }
 
     /// These requests turned out to be in the wrong era for the remote, which has not executed
     /// them.
     pub(super) fn cross(self: &Arc<Self>, tickets: &[Ticket], acknowledged: bool) {
         for ticket in tickets {
+            if ticket.source() == Source::Translation {
+                self.speak_as_the_client(ticket);
+                continue;
+            }
             if !self.pending.withdraw(ticket) {
                 continue;
             }
             let message = &ticket.call.message;
-            match ticket.source() {
-                Source::Translation => self.speak_as_the_client(ticket.era().other()),
-                Source::Client if acknowledged => {
-                    self.translate(ticket.era(), |one| one.listening(message));
-                }
-                Source::Client => self.translate(ticket.era(), |one| one.client(message)),
+            if ticket.era() == Era::Legacy {
+                self.leave_session_for(message);
             }
+            self.translate(ticket.era(), |one| match acknowledged {
+                true => one.listening(message),
+                false => one.client(message),
+            });
         }
     }
 
@@ -185,23 +213,74 @@ impl Bridge {
         true
     }
 
-    /// The remote speaks the client's era after all: what was translated goes to it as it is.
-    fn speak_as_the_client(self: &Arc<Self>, era: Era) {
-        let (open, told) = self.eras.dissolve(era);
+    /// The remote speaks the client's era after all, as it said to this request: what was
+    /// translated goes to it as it is, but for what it may have executed.
+    fn speak_as_the_client(self: &Arc<Self>, refused: &Ticket) {
+        let era = refused.era().other();
+        let turn = self.eras.turn();
+        if !self.pending.holds(refused) {
+            return;
+        }
+        refused.mark_unsent();
+        let Dissolved { open, told, settings, last } = self.eras.dissolve(era);
+        let (lost, open): (Vec<_>, Vec<_>) =
+            open.into_iter().partition(|one| self.may_be_executed(&one.reach));
+        let left = self.pending.all();
+        for ticket in left.iter().filter(|one| one.source() == Source::Translation) {
+            // Its answer would mean nothing to anybody.
+            self.pending.cancel(&ticket.id);
+        }
+        self.answer_all(self.perform(era, last));
+        drop(turn);
         // A session that the client believes in has to be begun before anything else.
         if let Some((initialize, result)) = told {
-            self.session.forget_settings();
             self.session.set_listener(None);
             let told = Told::read(&result);
             if let Some(before) = self.session.begin_stand_in(&initialize, told) {
                 self.delete_soon(before);
             }
+            self.session.forget_settings();
+            settings.iter().for_each(|setting| self.session.remember(setting));
+            self.begin_soon();
         }
-        for message in open {
-            if let Err(invalid) = self.take_from_client(message) {
+        let error = self.left_open();
+        for id in lost.iter().filter_map(|one| one.message.id()) {
+            self.answer(error_response(Some(&id), &error));
+        }
+        for Open { message, reach } in open {
+            let taken = match reach {
+                Reach::Acknowledged => self.take_acknowledged(message),
+                _ => self.take_from_client(message),
+            };
+            if let Err(invalid) = taken {
                 self.answer(super::incoming::invalid_response(&invalid));
             }
         }
+    }
+
+    /// True unless it is certain that the remote has not executed such a request.
+    fn may_be_executed(&self, reach: &Reach) -> bool {
+        match reach {
+            Reach::Here | Reach::Acknowledged => false,
+            // One that does not wait any more has its answer, which is on its way here.
+            Reach::Sent(own) => self.pending.get(own).is_none_or(|ticket| ticket.was_sent()),
+            Reach::Begun => true,
+        }
+    }
+
+    fn left_open(&self) -> BridgeError {
+        let remote = self.authorization.remote();
+        let message = format!("{remote} speaks another generation of MCP since it was asked this");
+        BridgeError::new(CLOSED, message).with_hint(LOOK)
+    }
+
+    /// Begins the session that a client believes in, without a request of the client.
+    fn begin_soon(self: &Arc<Self>) {
+        let (bridge, epoch) = (self.clone(), self.session.snapshot().epoch);
+        tokio::spawn(async move {
+            let begun = bridge.recover(epoch).await;
+            bridge.log_refusal("a new session", begun);
+        });
     }
 
     /// The remote refused a request with this HTTP status: the failure to answer it with.
@@ -233,6 +312,7 @@ impl Bridge {
             Verdict::Stands(failure) => Ok(failure),
             Verdict::Other => {
                 tracing::info!("the remote may speak another generation of MCP; that is tried");
+                ticket.mark_unsent();
                 Err(Failure::Crossed)
             }
         }
@@ -290,20 +370,40 @@ impl Bridge {
     /// The legacy session is gone, and the remote is modern now.
     pub(super) fn leave_session(self: &Arc<Self>, initialize: &Message) {
         tracing::info!("the remote speaks a modern revision of MCP now; the session is translated");
-        self.session.set_listener(None);
-        if let Some(before) = self.session.end() {
-            self.delete_soon(before);
-        }
+        let settings = self.session.remembered();
+        self.end_session();
         if self.eras.client() == Some(Era::Legacy) {
-            self.translate(Era::Legacy, |one| one.resume(initialize));
+            self.translate(Era::Legacy, |one| one.resume(initialize, &settings));
         }
     }
 
-    /// Answers what translations still have, at the end.
+    /// The same, if there is one, for a request of the client that the remote refused.
+    fn leave_session_for(self: &Arc<Self>, request: &Message) {
+        if self.session.snapshot().epoch == 0 {
+            return;
+        }
+        match self.session.initialize().filter(|_| request.method() != "initialize") {
+            Some(initialize) => self.leave_session(&initialize),
+            // The client begins anew by itself.
+            None => self.end_session(),
+        }
+    }
+
+    fn end_session(self: &Arc<Self>) {
+        if let Some(before) = self.session.end() {
+            self.delete_soon(before);
+        }
+    }
+
+    /// Answers what translations still have, at the end; nothing comes of them any more.
     pub(super) fn end_translations(&self) {
         let error = BridgeError::new(CLOSED, "keyferry was asked to end before the answer came");
-        for id in self.eras.open().iter().filter_map(Message::id) {
-            let _ = self.outbox.try_send(error_response(Some(&id), &error));
+        let _turn = self.eras.turn();
+        for era in [Era::Legacy, Era::Modern] {
+            let open = self.eras.dissolve(era).open;
+            for id in open.iter().filter_map(|one| one.message.id()) {
+                let _ = self.outbox.try_send(error_response(Some(&id), &error));
+            }
         }
     }
 }

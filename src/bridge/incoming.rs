@@ -52,6 +52,22 @@ impl Bridge {
         }
     }
 
+    /// Queues several in this order.
+    pub(super) fn answer_all(&self, texts: Vec<Bytes>) {
+        let mut texts = texts.into_iter();
+        while let Some(text) = texts.next() {
+            if let Err(text) = self.outbox.try_send(text) {
+                let outbox = self.outbox.clone();
+                tokio::spawn(async move {
+                    for text in std::iter::once(text).chain(texts) {
+                        outbox.send(text).await;
+                    }
+                });
+                return;
+            }
+        }
+    }
+
     pub(super) fn take_line(self: &Arc<Self>, line: Bytes) {
         let taken = match Line::read(line.clone()) {
             Ok(Line::One(message)) => self.take_from_client(message),
@@ -79,7 +95,7 @@ impl Bridge {
         elements: Vec<Result<Message, Invalid>>,
     ) -> Result<(), Invalid> {
         let session = self.session.snapshot();
-        if !session.has_batches() {
+        if !session.has_batches() && !self.eras.has_batches() {
             let why = "batches belong to protocol version 2025-03-26, which was not negotiated";
             return Err(Invalid { code: -32600, id: None, why });
         }
@@ -91,7 +107,7 @@ impl Bridge {
         if let Some(calls) = whole {
             let calls: Vec<_> = calls.into_iter().map(Arc::new).collect();
             let tickets = calls.iter().filter(|call| call.is_request()).map(Ticket::new).collect();
-            self.start(calls, tickets, line);
+            self.start(calls, tickets, line, Subscription::default());
             return Ok(());
         }
         // What has no answer, or must be looked at here, or is wrong: each by itself.
@@ -140,9 +156,21 @@ impl Bridge {
         if ticket.method() == "initialize" {
             self.give_up_handshake();
         }
-        let body = call.message.text().clone();
-        self.start(vec![call], vec![ticket], body);
+        self.start_one(call, ticket, Subscription::default());
         Ok(())
+    }
+
+    /// A subscription of the client that was acknowledged to it already.
+    pub(super) fn take_acknowledged(self: &Arc<Self>, listen: Message) -> Result<(), Invalid> {
+        let call = Arc::new(Call::read(listen)?);
+        let ticket = Ticket::new(&call);
+        self.start_one(call, ticket, Subscription::acknowledged());
+        Ok(())
+    }
+
+    fn start_one(self: &Arc<Self>, call: Arc<Call>, ticket: Ticket, subscription: Subscription) {
+        let body = call.message.text().clone();
+        self.start(vec![call], vec![ticket], body, subscription);
     }
 
     /// A client that shakes hands again does not wait for the first attempt any more.
@@ -167,14 +195,19 @@ impl Bridge {
             || self.is_own_tool(call)
     }
 
-    fn start(self: &Arc<Self>, calls: Vec<Arc<Call>>, tickets: Vec<Ticket>, body: Bytes) {
+    fn start(
+        self: &Arc<Self>,
+        calls: Vec<Arc<Call>>,
+        tickets: Vec<Ticket>,
+        body: Bytes,
+        subscription: Subscription,
+    ) {
         for ticket in &tickets {
             self.pending.add(ticket);
         }
         let ids: Vec<_> = tickets.iter().map(|ticket| ticket.id.clone()).collect();
         let handshake = tickets.iter().any(|ticket| ticket.method() == "initialize");
         let _held = self.requests.hold(body.len());
-        let subscription = Subscription::default();
         let exchange = Exchange { bridge: self.clone(), tickets, calls, body, subscription, _held };
         let gate = self.gate.clone();
         // Taken now, in the client's order, not when the task first runs.

@@ -1,0 +1,67 @@
+//! What holds of every client holds of one whose messages are translated.
+
+use crate::support::bridge::Bridge;
+use crate::support::modern::Modern;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+const DONE: &str = r#"{"resultType":"complete","content":[]}"#;
+
+#[test]
+fn a_client_of_2025_03_26_sends_batches_to_a_modern_remote() {
+    let server = Modern::new().start();
+    let mut bridge = Bridge::to(&server).ready_as("2025-03-26");
+    bridge.send(
+        r#"[{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a"}},{"jsonrpc":"2.0","id":2,"method":"ping"}]"#,
+    );
+    bridge.result("2");
+    bridge.result("1");
+    let mut bridge = Bridge::to(&server).ready_as("2025-06-18");
+    bridge.send(r#"[{"jsonrpc":"2.0","id":1,"method":"ping"}]"#);
+    assert_eq!(bridge.refusal()["code"], -32600);
+}
+
+#[test]
+fn a_translated_call_that_is_nearly_done_is_answered_after_the_end_of_the_input() {
+    let rounds = AtomicUsize::new(0);
+    let server = Modern::new()
+        .on("tools/call", move |request, wire| match rounds.fetch_add(1, Ordering::SeqCst) {
+            0 => wire
+                .json(request.result(r#"{"resultType":"input_required","requestState":"later"}"#)),
+            _ => wire.json(request.result(DONE)),
+        })
+        .start();
+    let mut bridge = Bridge::to(&server).ready();
+    bridge.call("1");
+    server.wait_for("tools/call");
+    bridge.close_stdin();
+    bridge.result("1");
+    assert!(bridge.wait_exit(Duration::from_secs(1)).rest.is_empty());
+}
+
+#[test]
+fn nobody_waits_for_an_answer_of_a_client_that_has_left() {
+    let server = Modern::new()
+        .on("tools/call", |request, wire| {
+            wire.json(request.result(
+                r#"{"resultType":"input_required","inputRequests":{"a":{"method":"roots/list"}},"requestState":"s"}"#,
+            ));
+        })
+        .start();
+    let mut bridge = Bridge::to(&server);
+    bridge.request(
+        "0",
+        "initialize",
+        r#"{"protocolVersion":"2025-11-25","capabilities":{"roots":{}},"clientInfo":{"name":"c","version":"1"}}"#,
+    );
+    bridge.result("0");
+    bridge.notify("notifications/initialized", "{}");
+    bridge.call("1");
+    bridge.message("roots/list");
+    let start = std::time::Instant::now();
+    bridge.close_stdin();
+    bridge.own_error("1", &[-31003]);
+    let took = start.elapsed();
+    assert!(took < Duration::from_millis(400), "the grace is for what can still come: {took:?}");
+    assert!(bridge.wait_exit(Duration::from_secs(1)).rest.is_empty());
+}

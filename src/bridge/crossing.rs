@@ -1,19 +1,15 @@
 //! Between a client and a remote of different eras: what the client says goes through a
 //! translation to the rest of the bridge, which speaks the remote's era, and what comes back
-//! goes through it to the client. Which era the remote speaks is found out by speaking the
-//! client's to it first.
+//! goes through it to the client.
 
 use super::Bridge;
 use super::call::{Call, Source};
-use super::era::signs::{self, Sign};
 use super::era::{Effect, Era, Open, Reach};
-use super::eras::{Dissolved, Translation, Verdict};
+use super::eras::{Dissolved, Translation};
 use super::pending::Ticket;
-use super::refusal::{CLOSED, Failure, LOOK};
+use super::refusal::{CLOSED, LOOK};
 use super::stand_in::Told;
 use super::stdout::Room;
-use crate::authorization::Origin;
-use crate::jsonrpc::object::get;
 use crate::jsonrpc::{BridgeError, Invalid, Kind, Message, error_response};
 use bytes::Bytes;
 use std::sync::Arc;
@@ -166,11 +162,8 @@ impl Bridge {
         self.pass(room, from, [text]);
     }
 
-    /// The same without waiting; what goes through a translation, after what it does now.
-    pub(super) fn send_now(self: &Arc<Self>, from: From<'_>, text: Bytes) {
-        let From::Reply(ticket) = from else {
-            return self.pass(self.outbox.at_once(), from, [text]);
-        };
+    /// A reply without waiting; what goes through a translation, after what it does now.
+    pub(super) fn reply_now(self: &Arc<Self>, ticket: &Ticket, text: Bytes) {
         if ticket.source() == Source::Client {
             return self.outbox.at_once().send([text]);
         }
@@ -281,90 +274,6 @@ impl Bridge {
             let begun = bridge.recover(epoch).await;
             bridge.log_refusal("a new session", begun);
         });
-    }
-
-    /// The remote refused a request with this HTTP status: the failure to answer it with.
-    ///
-    /// # Errors
-    /// [`Failure::Crossed`] where the other era has to be tried.
-    pub(super) fn doubt(
-        &self,
-        ticket: &Ticket,
-        status: u16,
-        failure: Failure,
-    ) -> Result<Failure, Failure> {
-        let (era, method) = (ticket.era(), ticket.method());
-        let error = match &failure {
-            Failure::Remote(message) => Some(&**message),
-            _ => None,
-        };
-        let sign = signs::of_refusal(era, method, status, error);
-        // An error of its own making, of a remote that speaks this era; the codes that MCP leaves
-        // to the transports of before are not.
-        let code = error.and_then(Message::error_code);
-        let its_own = code.is_some_and(|code| !(-32019..=-32000).contains(&code))
-            && sign != Sign::Certain
-            && self.eras.is_confirmed(era);
-        if sign == Sign::Nothing || its_own {
-            return Ok(failure);
-        }
-        match self.eras.refused(era, sign == Sign::Certain, failure) {
-            Verdict::Stands(failure) => Ok(failure),
-            Verdict::Other => {
-                tracing::info!("the remote may speak another generation of MCP; that is tried");
-                ticket.mark_unsent();
-                Err(Failure::Crossed)
-            }
-        }
-    }
-
-    /// The same for a session that could not be begun anew.
-    pub(super) fn doubt_session(
-        self: &Arc<Self>,
-        initialize: &Message,
-        failure: Failure,
-    ) -> Failure {
-        let (status, error) = match &failure {
-            Failure::Remote(message) => (400, Some(&**message)),
-            Failure::Bridge(error) => (error.http_status.unwrap_or(0), None),
-            _ => return failure,
-        };
-        let sign = signs::of_refusal(Era::Legacy, "initialize", status, error);
-        if sign == Sign::Nothing {
-            return failure;
-        }
-        match self.eras.refused(Era::Legacy, sign == Sign::Certain, failure) {
-            Verdict::Stands(failure) => failure,
-            Verdict::Other => {
-                self.leave_session(initialize);
-                Failure::Crossed
-            }
-        }
-    }
-
-    /// Takes note of the era in which the remote answered.
-    pub(super) fn learn_era(&self, call: &Call, answer: &Message) {
-        let decides = match call.era {
-            Era::Legacy => call.message.method() == "initialize",
-            Era::Modern => !self.eras.is_confirmed(Era::Modern),
-        };
-        let Some(result) = answer.result().filter(|_| decides) else { return };
-        let named = || get(result, "resultType").or(get(result, "supportedVersions")).is_some();
-        if (call.era == Era::Legacy || named()) && self.eras.confirm(call.era) {
-            self.authorization.remember_era(call.era == Era::Modern);
-        }
-    }
-
-    /// Reads, once, which era the remote spoke the last time: kept where the vault is used.
-    pub(super) async fn recall_era(&self, origin: Origin) {
-        if matches!(origin, Origin::Nothing | Origin::Flags) || !self.eras.must_recall() {
-            return;
-        }
-        match self.last_seen().await.modern {
-            Some(true) => self.eras.recall(Era::Modern),
-            Some(false) => self.eras.recall(Era::Legacy),
-            None => {}
-        }
     }
 
     /// The legacy session is gone, and the remote is modern now.

@@ -2,7 +2,6 @@
 
 use super::Bridge;
 use super::call::{Call, Source};
-use super::crossing::From;
 use super::exchange::Exchange;
 use super::pending::Ticket;
 use super::refusal::{CLOSED, NOT_ALLOWED};
@@ -82,7 +81,7 @@ impl Bridge {
     /// A message in the era of the remote, as far as that is known.
     pub(super) fn take(self: &Arc<Self>, message: Message, source: Source) -> Result<(), Invalid> {
         match message.kind() {
-            Kind::Response => self.take_response(message),
+            Kind::Response => self.take_response(message, source),
             Kind::Notification => self.take_notification(Call::read(message)?.by(source)),
             Kind::Request => return self.take_request(Call::read(message)?.by(source)),
         }
@@ -150,7 +149,7 @@ impl Bridge {
         }
         if !self.may_send(&call) {
             let refusal = error_response(Some(&ticket.id), &self.not_allowed(&call));
-            self.send_now(From::Reply(&ticket), refusal);
+            self.reply_now(&ticket, refusal);
             return Ok(());
         }
         if ticket.method() == "initialize" {
@@ -178,7 +177,7 @@ impl Bridge {
         for ticket in self.pending.all().iter().filter(|one| one.method() == "initialize") {
             self.pending.cancel(&ticket.id);
             let error = BridgeError::new(CLOSED, "another initialize took the place of this one");
-            self.send_now(From::Reply(ticket), error_response(Some(&ticket.id), &error));
+            self.reply_now(ticket, error_response(Some(&ticket.id), &error));
         }
     }
 
@@ -244,7 +243,7 @@ impl Bridge {
         self.look_after_connection();
     }
 
-    fn take_response(self: &Arc<Self>, message: Message) {
+    fn take_response(self: &Arc<Self>, message: Message, source: Source) {
         if self.stand_in.takes_answer(&message) {
             return;
         }
@@ -253,10 +252,15 @@ impl Bridge {
             tracing::debug!("an answer to a request that is not (or no longer) open is dropped");
             return;
         };
+        let place = self.answers.clone().try_acquire_owned().ok();
+        if place.is_none() && source == Source::Translation {
+            // The client's own stop with its lines; these would be as many as the remote likes.
+            return tracing::warn!("the remote asks more than it lets be answered");
+        }
         let bridge = self.clone();
         let held = self.notes.hold(message.text().len());
         tokio::spawn(async move {
-            let _held = held;
+            let (_held, _place) = (held, place);
             drop(bridge.gate.read().await);
             let told = bridge.tell_answer(message.text(), &session).await;
             bridge.log_refusal("an answer", told);

@@ -1,8 +1,11 @@
 //! What holds of every client holds of one whose messages are translated.
 
 use crate::support::bridge::Bridge;
-use crate::support::modern::Modern;
+use crate::support::legacy::Legacy;
+use crate::support::mcp_server::park;
+use crate::support::modern::{Modern, request};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 const DONE: &str = r#"{"resultType":"complete","content":[]}"#;
@@ -64,4 +67,39 @@ fn nobody_waits_for_an_answer_of_a_client_that_has_left() {
     let took = start.elapsed();
     assert!(took < Duration::from_millis(400), "the grace is for what can still come: {took:?}");
     assert!(bridge.wait_exit(Duration::from_secs(1)).rest.is_empty());
+}
+
+#[test]
+fn a_remote_that_takes_no_answers_cannot_have_them_piled_up_here() {
+    const ASKED: usize = 3000;
+    let (hold, streams) = park();
+    // Takes no answer until it is told to.
+    let open = Arc::new((Mutex::new(false), Condvar::new()));
+    let gate = open.clone();
+    let server = Legacy::new()
+        .on("GET", hold)
+        .on("response", move |_, wire| {
+            let opened = gate.0.lock().unwrap();
+            drop(gate.1.wait_while(opened, |open| !*open).unwrap());
+            wire.accepted();
+        })
+        .start();
+    let mut bridge = Bridge::to(&server);
+    let filter = r#""notifications":{"toolsListChanged":true}"#;
+    bridge.send(request("1", "subscriptions/listen", filter));
+    bridge.message("notifications/subscriptions/acknowledged");
+    let mut events = streams.next().wire.events();
+    for id in 0..ASKED {
+        events.event(format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"ping"}}"#));
+    }
+    events.event(r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#);
+    bridge.message("notifications/tools/list_changed");
+    *open.0.lock().unwrap() = true;
+    open.1.notify_all();
+    bridge.send(request("2", "tools/list", ""));
+    bridge.result("2");
+    bridge.wait_stderr("asks more than it lets be answered");
+    bridge.finish();
+    let answers = server.of("response").len();
+    assert!((1..ASKED).contains(&answers), "{answers} answers were kept");
 }

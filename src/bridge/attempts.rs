@@ -39,7 +39,7 @@ impl Exchange {
                 continue;
             }
             let credential = self.credential(tries).await?;
-            self.bridge.recall_era(credential.origin).await;
+            self.bridge.recall_era(credential.is_of_vault()).await;
             if self.calls.iter().any(|call| bridge.eras.crosses(call.era)) {
                 return Err(Failure::Crossed);
             }

@@ -8,7 +8,6 @@ use super::era::signs::{self, Sign};
 use super::eras::Verdict;
 use super::pending::Ticket;
 use super::refusal::Failure;
-use crate::authorization::Origin;
 use crate::jsonrpc::Message;
 use crate::jsonrpc::object::get;
 use std::sync::Arc;
@@ -87,8 +86,8 @@ impl Bridge {
     }
 
     /// Reads, once, which era the remote spoke the last time: kept where the vault is used.
-    pub(super) async fn recall_era(&self, origin: Origin) {
-        if matches!(origin, Origin::Nothing | Origin::Flags) || !self.eras.must_recall() {
+    pub(super) async fn recall_era(&self, of_vault: bool) {
+        if !of_vault || !self.eras.must_recall() {
             return;
         }
         match self.last_seen().await.modern {

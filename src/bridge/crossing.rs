@@ -26,6 +26,9 @@ pub(super) enum From<'a> {
 impl Bridge {
     /// A message of the client.
     pub(super) fn take_from_client(self: &Arc<Self>, message: Message) -> Result<(), Invalid> {
+        if message.method() == "notifications/cancelled" {
+            return self.cancel_for_client(message);
+        }
         let Some(era) = self.translated_from(&message)? else {
             return self.take(message, Source::Client);
         };
@@ -39,6 +42,18 @@ impl Bridge {
         Ok(())
     }
 
+    /// A cancellation is for whoever has the request, which may have gone from one to the other.
+    fn cancel_for_client(self: &Arc<Self>, message: Message) -> Result<(), Invalid> {
+        let _turn = self.eras.turn();
+        let id = Call::read(message.clone())?.cancelled_id();
+        let Some(era) = id.and_then(|id| self.translator_of(&id)) else {
+            return self.take(message, Source::Client);
+        };
+        let effects = self.eras.existing(era, |one| one.client(&message));
+        self.answer_all(self.perform(era, effects.unwrap_or_default()));
+        Ok(())
+    }
+
     /// The era from which a message has to be translated; none if it need not be.
     fn translated_from(&self, message: &Message) -> Result<Option<Era>, Invalid> {
         match message.kind() {
@@ -46,11 +61,6 @@ impl Bridge {
                 let era = Call::read(message.clone())?.era;
                 self.eras.client_speaks(era);
                 Ok(Some(era).filter(|era| self.eras.crosses(*era)))
-            }
-            // It is for whoever has the request, which may be on its way from one to the other.
-            Kind::Notification if message.method() == "notifications/cancelled" => {
-                let id = Call::read(message.clone())?.cancelled_id();
-                Ok(id.and_then(|id| self.translator_of(&id)))
             }
             // What the bridge asked by itself is answered to the bridge by itself, also here.
             Kind::Response if self.stand_in.asked(message) => Ok(None),
@@ -72,6 +82,14 @@ impl Bridge {
         work: impl FnOnce(Translation<'_>) -> Vec<Effect>,
     ) {
         let _turn = self.eras.turn();
+        self.translate_in_turn(era, work);
+    }
+
+    fn translate_in_turn(
+        self: &Arc<Self>,
+        era: Era,
+        work: impl FnOnce(Translation<'_>) -> Vec<Effect>,
+    ) {
         let remote = || self.authorization.remote().to_string();
         let effects = self.eras.translate(era, &remote, work);
         self.answer_all(self.perform(era, effects));
@@ -179,17 +197,17 @@ impl Bridge {
                 self.speak_as_the_client(ticket);
                 continue;
             }
-            if !self.pending.withdraw(ticket) {
-                continue;
-            }
             let message = &ticket.call.message;
             if ticket.era() == Era::Legacy {
                 self.leave_session_for(message);
             }
-            self.translate(ticket.era(), |one| match acknowledged {
-                true => one.listening(message),
-                false => one.client(message),
-            });
+            let _turn = self.eras.turn();
+            if self.pending.withdraw(ticket) {
+                self.translate_in_turn(ticket.era(), |one| match acknowledged {
+                    true => one.listening(message),
+                    false => one.client(message),
+                });
+            }
         }
     }
 
@@ -210,7 +228,7 @@ impl Bridge {
     /// translated goes to it as it is, but for what it may have executed.
     fn speak_as_the_client(self: &Arc<Self>, refused: &Ticket) {
         let era = refused.era().other();
-        let turn = self.eras.turn();
+        let _turn = self.eras.turn();
         if !self.pending.holds(refused) {
             return;
         }
@@ -224,7 +242,6 @@ impl Bridge {
             self.pending.cancel(&ticket.id);
         }
         self.answer_all(self.perform(era, last));
-        drop(turn);
         // A session that the client believes in has to be begun before anything else.
         if let Some((initialize, result)) = told {
             self.session.set_listener(None);
@@ -235,6 +252,8 @@ impl Bridge {
             self.session.forget_settings();
             settings.iter().for_each(|setting| self.session.remember(setting));
             self.begin_soon();
+        } else if era == Era::Modern {
+            self.end_session();
         }
         let error = self.left_open();
         for id in lost.iter().filter_map(|one| one.message.id()) {
@@ -243,7 +262,7 @@ impl Bridge {
         for Open { message, reach } in open {
             let taken = match reach {
                 Reach::Acknowledged => self.take_acknowledged(message),
-                _ => self.take_from_client(message),
+                _ => self.take(message, Source::Client),
             };
             if let Err(invalid) = taken {
                 self.answer(super::incoming::invalid_response(&invalid));

@@ -6,6 +6,7 @@ use super::Bridge;
 use super::call::{Call, Source};
 use super::era::{Effect, Era, Open, Reach};
 use super::eras::{Dissolved, Translation};
+use super::notifications::cancellation_of;
 use super::pending::Ticket;
 use super::refusal::{CLOSED, LOOK};
 use super::stand_in::Told;
@@ -38,6 +39,7 @@ impl Bridge {
             let why = "a request with this id is still waiting for its answer";
             return Err(Invalid { code: -32600, id: Some(id), why });
         }
+        self.limit(&message);
         self.translate(era, |translation| translation.client(&message));
         Ok(())
     }
@@ -49,9 +51,25 @@ impl Bridge {
         let Some(era) = id.and_then(|id| self.translator_of(&id)) else {
             return self.take(message, Source::Client);
         };
-        let effects = self.eras.existing(era, |one| one.client(&message));
-        self.answer_all(self.perform(era, effects.unwrap_or_default()));
+        self.cancel_translated(era, &message);
         Ok(())
+    }
+
+    /// In turn.
+    fn cancel_translated(self: &Arc<Self>, era: Era, cancellation: &Message) {
+        let effects = self.eras.existing(era, |one| one.client(cancellation));
+        self.answer_all(self.perform(era, effects.unwrap_or_default()));
+    }
+
+    /// The client's request with this raw id, if it is translated, is answered by someone else.
+    /// False if it was answered already.
+    pub(super) fn give_up_translated(self: &Arc<Self>, id: &Bytes) -> bool {
+        let _turn = self.eras.turn();
+        let Some(era) = self.translator_of(id) else { return false };
+        if let Ok(cancellation) = Message::read(cancellation_of(id)) {
+            self.cancel_translated(era, &cancellation);
+        }
+        self.translator_of(id).is_none()
     }
 
     /// The era from which a message has to be translated; none if it need not be.

@@ -2,8 +2,9 @@
 
 use super::era::{Effect, Era, Open, ToLegacy, ToModern};
 use super::refusal::Failure;
-use crate::jsonrpc::Message;
+use crate::jsonrpc::{IdKey, Message};
 use bytes::Bytes;
+use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -36,6 +37,9 @@ struct State {
     doubted: Option<Instant>,
     to_modern: Option<ToModern>,
     to_legacy: Option<ToLegacy>,
+    /// Of the requests whose time is limited, which one has that id.
+    limited: HashMap<IdKey, u64>,
+    last_limited: u64,
 }
 
 /// What a translation leaves when it ends.
@@ -178,6 +182,26 @@ impl Eras {
             Era::Legacy => state.to_modern.as_mut().map(Translation::ToModern).map(work),
             Era::Modern => state.to_legacy.as_mut().map(Translation::ToLegacy).map(work),
         }
+    }
+
+    /// The time of a request with this raw id is limited from now on.
+    pub(super) fn limit(&self, id: &Bytes) -> u64 {
+        let mut state = self.lock();
+        state.last_limited += 1;
+        let number = state.last_limited;
+        state.limited.insert(IdKey::of(id), number);
+        number
+    }
+
+    /// The time is over; true if no later request has the same id.
+    pub(super) fn is_over(&self, id: &Bytes, number: u64) -> bool {
+        let mut state = self.lock();
+        let key = IdKey::of(id);
+        let same = state.limited.get(&key) == Some(&number);
+        if same {
+            state.limited.remove(&key);
+        }
+        same
     }
 
     /// Takes the translation from the client's `era` away.

@@ -13,6 +13,7 @@ mod exchange;
 mod http_sse;
 mod incoming;
 mod intake;
+mod limit;
 mod listen;
 mod notifications;
 mod own;

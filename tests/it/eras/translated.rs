@@ -1,6 +1,7 @@
 //! What holds of every client holds of one whose messages are translated.
 
-use crate::support::bridge::Bridge;
+use crate::support::bridge::{Bridge, Launch};
+use crate::support::home::Home;
 use crate::support::legacy::Legacy;
 use crate::support::mcp_server::park;
 use crate::support::modern::{Modern, request};
@@ -102,4 +103,23 @@ fn a_remote_that_takes_no_answers_cannot_have_them_piled_up_here() {
     bridge.finish();
     let answers = server.of("response").len();
     assert!((1..ASKED).contains(&answers), "{answers} answers were kept");
+}
+
+#[test]
+fn a_translated_call_takes_no_longer_than_the_timeout_however_often_it_is_sent() {
+    let server = Modern::new()
+        .on("tools/call", |request, wire| {
+            wire.json(request.result(r#"{"resultType":"input_required","requestState":"later"}"#));
+        })
+        .start();
+    let home = Arc::new(Home::new("memory"));
+    let launch = Launch::new(home, &server.url()).args(&["--timeout", "1"]);
+    let mut bridge = launch.start().ready();
+    bridge.call("1");
+    bridge.own_error("1", &[-31005]);
+    // Another one with the same id has its own time.
+    bridge.call("1");
+    bridge.own_error("1", &[-31005]);
+    bridge.still_serves();
+    assert!(bridge.finish().rest.is_empty());
 }

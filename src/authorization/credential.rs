@@ -33,9 +33,20 @@ pub struct Credential {
     pub(super) replaced: Option<Instant>,
     /// The remote has taken it.
     pub(super) accepted: Arc<AtomicBool>,
+    /// The flags alone said how to make it.
+    pub(super) by_flags: bool,
 }
 
 impl Credential {
+    /// True for one that the vault was needed for, where more can be kept.
+    pub fn is_of_vault(&self) -> bool {
+        match self.origin {
+            Origin::Nothing | Origin::Flags => false,
+            Origin::Token => true,
+            Origin::Record | Origin::Made => !self.by_flags,
+        }
+    }
+
     /// The headers for one request to the remote.
     pub fn for_request(&self, method: &Method) -> RequestHeaders {
         let headers = self.headers.clone();

@@ -31,7 +31,7 @@ impl Authorization {
             if taught {
                 self.bind(recipe.clone()).await;
             }
-            return self.give_made(made, refused.is_some(), &recipe).await;
+            return self.give_made(made, refused.is_some(), &recipe, taught).await;
         }
         if !self.flags_suffice()
             && self.plan.kind.is_none_or(|kind| kind.is_oauth() || kind == Kind::Enterprise)
@@ -67,14 +67,23 @@ impl Authorization {
         made: Made,
         replaces: bool,
         recipe: &Recipe,
+        taught: bool,
     ) -> Result<Arc<Credential>, AuthorizationError> {
         let Made { minted, proof, expiry, .. } = made;
         let origin = if recipe.is_static() { Origin::Record } else { Origin::Made };
         let replaced = replaces.then(Instant::now);
         let headers = HeaderMap::from_iter(minted.headers);
         let key = minted.key;
-        let credential =
-            Credential { headers, key, origin, expiry, proof, replaced, ..Credential::default() };
+        let credential = Credential {
+            headers,
+            key,
+            origin,
+            expiry,
+            proof,
+            replaced,
+            by_flags: !taught,
+            ..Credential::default()
+        };
         self.keep(credential).await
     }
 
@@ -96,7 +105,7 @@ impl Authorization {
                 Err(error) => return Err(error),
                 Ok(made) => {
                     self.bind(recipe.clone()).await;
-                    return self.give_made(made, refused.is_some(), &recipe).await;
+                    return self.give_made(made, refused.is_some(), &recipe, true).await;
                 }
             }
         }

@@ -90,9 +90,9 @@ impl Authorization {
     /// Keeps which era the remote speaks, where the vault is used for it.
     pub fn remember_era(&self, modern: bool) {
         let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        let origin = current.as_ref().map_or(Origin::Nothing, |current| current.origin);
+        let used = current.as_ref().is_some_and(|current| current.is_of_vault());
         drop(current);
-        if matches!(origin, Origin::Record | Origin::Token | Origin::Made) {
+        if used {
             self.write_seen(Seen { modern: Some(modern), ..Seen::default() });
         }
     }

@@ -39,7 +39,7 @@ impl Exchange {
                 continue;
             }
             let credential = self.credential(tries).await?;
-            self.bridge.recall_era(credential.origin).await;
+            self.bridge.recall_era(credential.is_of_vault()).await;
             if self.calls.iter().any(|call| bridge.eras.crosses(call.era)) {
                 return Err(Failure::Crossed);
             }
@@ -81,6 +81,7 @@ impl Exchange {
                 }
                 StatusCode::NOT_FOUND if lost && !tries.began_anew => {
                     tries.began_anew = true;
+                    self.tickets.iter().for_each(Ticket::mark_unsent);
                     reply.body.discard().await;
                     bridge.recover(session.epoch).await?;
                 }

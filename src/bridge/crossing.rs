@@ -1,19 +1,16 @@
 //! Between a client and a remote of different eras: what the client says goes through a
 //! translation to the rest of the bridge, which speaks the remote's era, and what comes back
-//! goes through it to the client. Which era the remote speaks is found out by speaking the
-//! client's to it first.
+//! goes through it to the client.
 
 use super::Bridge;
 use super::call::{Call, Source};
-use super::era::signs::{self, Sign};
-use super::era::{Effect, Era};
-use super::eras::{Translation, Verdict};
+use super::era::{Effect, Era, Open, Reach};
+use super::eras::{Dissolved, Translation};
+use super::notifications::cancellation_of;
 use super::pending::Ticket;
-use super::refusal::{CLOSED, Failure};
+use super::refusal::{CLOSED, LOOK};
 use super::stand_in::Told;
 use super::stdout::Room;
-use crate::authorization::Origin;
-use crate::jsonrpc::object::get;
 use crate::jsonrpc::{BridgeError, Invalid, Kind, Message, error_response};
 use bytes::Bytes;
 use std::sync::Arc;
@@ -31,29 +28,64 @@ impl Bridge {
     /// A message of the client.
     pub(super) fn take_from_client(self: &Arc<Self>, message: Message) -> Result<(), Invalid> {
         if message.kind() == Kind::Response {
-            match self.eras.crossing() {
-                // What the bridge asked by itself went through the translation, too.
+            // What the bridge asked by itself is answered to the bridge by itself.
+            match self.eras.crossing().filter(|_| !self.stand_in.asked(&message)) {
                 Some(era) => self.translate(era, |translation| translation.client(&message)),
-                None => self.take_response(message),
+                None => self.take_response(message, Source::Client),
             }
             return Ok(());
+        }
+        if message.method() == "notifications/cancelled" {
+            return self.cancel_for_client(message);
         }
         let call = Call::read(message)?;
         if call.is_request() {
             self.eras.client_speaks(call.era);
         }
         let Some(era) = self.eras.crossing() else { return self.take_call(call) };
-        if let Some(id) = call.message.id().filter(|id| self.waits_for(id)) {
+        if let Some(id) = call.message.id()
+            && (self.translator_of(&id).is_some() || self.pending.get(&id).is_some())
+        {
             let why = "a request with this id is still waiting for its answer";
             return Err(Invalid { code: -32600, id: Some(id), why });
         }
+        self.limit(&call.message);
         self.translate(era, |translation| translation.client(&call.message));
         Ok(())
     }
 
-    fn waits_for(&self, id: &Bytes) -> bool {
-        let waits = |era| self.eras.existing(era, |one| one.waits_for(id)).unwrap_or(false);
-        waits(Era::Legacy) || waits(Era::Modern) || self.pending.get(id).is_some()
+    /// A cancellation is for whoever has the request, which may have gone from one to the other.
+    fn cancel_for_client(self: &Arc<Self>, message: Message) -> Result<(), Invalid> {
+        let _turn = self.eras.turn();
+        let id = Call::read(message.clone())?.cancelled_id();
+        let Some(era) = id.and_then(|id| self.translator_of(&id)) else {
+            return self.take(message, Source::Client);
+        };
+        self.cancel_translated(era, &message);
+        Ok(())
+    }
+
+    /// In turn.
+    fn cancel_translated(self: &Arc<Self>, era: Era, cancellation: &Message) {
+        let effects = self.eras.existing(era, |one| one.client(cancellation));
+        self.answer_all(self.perform(era, effects.unwrap_or_default()));
+    }
+
+    /// The client's request with this raw id, if it is translated, is answered by someone else.
+    /// False if it was answered already.
+    pub(super) fn give_up_translated(self: &Arc<Self>, id: &Bytes) -> bool {
+        let _turn = self.eras.turn();
+        let Some(era) = self.translator_of(id) else { return false };
+        if let Ok(cancellation) = Message::read(cancellation_of(id)) {
+            self.cancel_translated(era, &cancellation);
+        }
+        self.translator_of(id).is_none()
+    }
+
+    /// The era from which the request with this raw id was translated, if it was.
+    fn translator_of(&self, id: &Bytes) -> Option<Era> {
+        let waits = |era: &Era| self.eras.existing(*era, |one| one.waits_for(id)).unwrap_or(false);
+        [Era::Legacy, Era::Modern].into_iter().find(waits)
     }
 
     /// Lets the translation from the client's `era` do something, and does what it wants.
@@ -62,14 +94,21 @@ impl Bridge {
         era: Era,
         work: impl FnOnce(Translation<'_>) -> Vec<Effect>,
     ) {
-        let remote = || self.authorization.remote().to_string();
-        let effects = self.eras.translate(era, &remote, work);
-        for line in self.perform(era, effects) {
-            self.answer(line);
-        }
+        let _turn = self.eras.turn();
+        self.translate_in_turn(era, work);
     }
 
-    /// Does what a translation wants, but for what is for the client, which is returned.
+    fn translate_in_turn(
+        self: &Arc<Self>,
+        era: Era,
+        work: impl FnOnce(Translation<'_>) -> Vec<Effect>,
+    ) {
+        let remote = || self.authorization.remote().to_string();
+        let effects = self.eras.translate(era, &remote, work);
+        self.answer_all(self.perform(era, effects));
+    }
+
+    /// Does what a translation wants, but for what is for the client, which is returned. In turn.
     fn perform(self: &Arc<Self>, era: Era, effects: Vec<Effect>) -> Vec<Bytes> {
         let mut lines = Vec::new();
         for effect in effects {
@@ -80,16 +119,28 @@ impl Bridge {
                     let bridge = self.clone();
                     tokio::spawn(async move {
                         tokio::time::sleep(wait).await;
-                        // One that is gone wants nothing any more.
-                        let effects = bridge.eras.existing(era, |one| one.tick(token));
-                        for line in bridge.perform(era, effects.unwrap_or_default()) {
-                            bridge.outbox.send(line).await;
-                        }
+                        // How much there will be to say is not known.
+                        let room = bridge.outbox.reserve(1).await;
+                        bridge.tell_translation(era, room, |one| one.tick(token));
                     });
                 }
             }
         }
         lines
+    }
+
+    /// Lets the translation from the client's `era` do something; one that is gone wants nothing
+    /// any more.
+    fn tell_translation(
+        self: &Arc<Self>,
+        era: Era,
+        room: Room<'_>,
+        work: impl FnOnce(Translation<'_>) -> Vec<Effect>,
+    ) {
+        let _turn = self.eras.turn();
+        let effects = self.eras.existing(era, work).unwrap_or_default();
+        room.send(self.perform(era, effects));
+        self.pending.changed();
     }
 
     fn take_translated(self: &Arc<Self>, text: Bytes) {
@@ -102,12 +153,14 @@ impl Bridge {
         // Whoever waits for the answer must get one.
         let answer = super::incoming::invalid_response(&invalid);
         if let (Some(_), Ok(answer)) = (&invalid.id, Message::read(answer)) {
-            for era in [Era::Legacy, Era::Modern] {
-                let effects = self.eras.existing(era, |one| one.remote(&answer, None));
-                for line in self.perform(era, effects.unwrap_or_default()) {
-                    self.answer(line);
+            let bridge = self.clone();
+            // In its turn.
+            tokio::spawn(async move {
+                for era in [Era::Legacy, Era::Modern] {
+                    let room = bridge.outbox.reserve(answer.text().len()).await;
+                    bridge.tell_translation(era, room, |mut one| one.remote(&answer, None));
                 }
-            }
+            });
         }
     }
 
@@ -126,14 +179,11 @@ impl Bridge {
                 None => return room.send(texts),
             },
         };
-        let mut lines = Vec::new();
-        for text in texts {
-            let Ok(message) = Message::read(text) else { continue };
+        let messages = texts.into_iter().filter_map(|text| Message::read(text).ok());
+        self.tell_translation(era, room, |mut one| {
             let origin = origin.map(|id| &id[..]);
-            let effects = self.eras.existing(era, |one| one.remote(&message, origin));
-            lines.extend(self.perform(era, effects.unwrap_or_default()));
-        }
-        room.send(lines);
+            messages.flat_map(|message| one.remote(&message, origin)).collect()
+        });
     }
 
     /// The same, waiting for room.
@@ -142,25 +192,33 @@ impl Bridge {
         self.pass(room, from, [text]);
     }
 
-    /// The same without waiting.
-    pub(super) fn send_now(self: &Arc<Self>, from: From<'_>, text: Bytes) {
-        self.pass(self.outbox.at_once(), from, [text]);
+    /// A reply without waiting; what goes through a translation, after what it does now.
+    pub(super) fn reply_now(self: &Arc<Self>, ticket: &Ticket, text: Bytes) {
+        if ticket.source() == Source::Client {
+            return self.outbox.at_once().send([text]);
+        }
+        let (bridge, ticket) = (self.clone(), ticket.clone());
+        tokio::spawn(async move { bridge.send(From::Reply(&ticket), text).await });
     }
 
     /// These requests turned out to be in the wrong era for the remote, which has not executed
     /// them.
     pub(super) fn cross(self: &Arc<Self>, tickets: &[Ticket], acknowledged: bool) {
         for ticket in tickets {
-            if !self.pending.withdraw(ticket) {
+            if ticket.source() == Source::Translation {
+                self.speak_as_the_client(ticket);
                 continue;
             }
             let message = &ticket.call.message;
-            match ticket.source() {
-                Source::Translation => self.speak_as_the_client(ticket.era().other()),
-                Source::Client if acknowledged => {
-                    self.translate(ticket.era(), |one| one.listening(message));
-                }
-                Source::Client => self.translate(ticket.era(), |one| one.client(message)),
+            if ticket.era() == Era::Legacy {
+                self.leave_session_for(message);
+            }
+            let _turn = self.eras.turn();
+            if self.pending.withdraw(ticket) {
+                self.translate_in_turn(ticket.era(), |one| match acknowledged {
+                    true => one.listening(message),
+                    false => one.client(message),
+                });
             }
         }
     }
@@ -176,125 +234,114 @@ impl Bridge {
         true
     }
 
-    /// The remote speaks the client's era after all: what was translated goes to it as it is.
-    fn speak_as_the_client(self: &Arc<Self>, era: Era) {
-        let (open, told) = self.eras.dissolve(era);
+    /// The remote speaks the client's era after all, as it said to this request: what was
+    /// translated goes to it as it is, but for what it may have executed.
+    fn speak_as_the_client(self: &Arc<Self>, refused: &Ticket) {
+        let era = refused.era().other();
+        let _turn = self.eras.turn();
+        if !self.pending.holds(refused) {
+            return;
+        }
+        refused.mark_unsent();
+        let Dissolved { open, told, settings, last } = self.eras.dissolve(era);
+        let (lost, open): (Vec<_>, Vec<_>) =
+            open.into_iter().partition(|one| self.may_be_executed(&one.reach));
+        let left = self.pending.all();
+        for ticket in left.iter().filter(|one| one.source() == Source::Translation) {
+            // Its answer would mean nothing to anybody.
+            self.pending.cancel(&ticket.id);
+        }
+        self.answer_all(self.perform(era, last));
         // A session that the client believes in has to be begun before anything else.
         if let Some((initialize, result)) = told {
-            self.session.forget_settings();
             self.session.set_listener(None);
             let told = Told::read(&result);
             if let Some(before) = self.session.begin_stand_in(&initialize, told) {
                 self.delete_soon(before);
             }
+            self.session.forget_settings();
+            settings.iter().for_each(|setting| self.session.remember(setting));
+            self.begin_soon();
+        } else if era == Era::Modern {
+            self.end_session();
         }
-        for message in open {
-            if let Err(invalid) = self.take_from_client(message) {
+        let error = self.left_open();
+        for id in lost.iter().filter_map(|one| one.message.id()) {
+            self.answer(error_response(Some(&id), &error));
+        }
+        for Open { message, reach } in open {
+            let taken = match reach {
+                Reach::Acknowledged => self.take_acknowledged(message),
+                _ => self.take(message, Source::Client),
+            };
+            if let Err(invalid) = taken {
                 self.answer(super::incoming::invalid_response(&invalid));
             }
         }
     }
 
-    /// The remote refused a request with this HTTP status: the failure to answer it with.
-    ///
-    /// # Errors
-    /// [`Failure::Crossed`] where the other era has to be tried.
-    pub(super) fn doubt(
-        &self,
-        ticket: &Ticket,
-        status: u16,
-        failure: Failure,
-    ) -> Result<Failure, Failure> {
-        let (era, method) = (ticket.era(), ticket.method());
-        let error = match &failure {
-            Failure::Remote(message) => Some(&**message),
-            _ => None,
-        };
-        let sign = signs::of_refusal(era, method, status, error);
-        // An error of its own making, of a remote that speaks this era; the codes that MCP leaves
-        // to the transports of before are not.
-        let code = error.and_then(Message::error_code);
-        let its_own = code.is_some_and(|code| !(-32019..=-32000).contains(&code))
-            && sign != Sign::Certain
-            && self.eras.is_confirmed(era);
-        if sign == Sign::Nothing || its_own {
-            return Ok(failure);
-        }
-        match self.eras.refused(era, sign == Sign::Certain, failure) {
-            Verdict::Stands(failure) => Ok(failure),
-            Verdict::Other => {
-                tracing::info!("the remote may speak another generation of MCP; that is tried");
-                Err(Failure::Crossed)
-            }
+    /// True unless it is certain that the remote has not executed such a request.
+    fn may_be_executed(&self, reach: &Reach) -> bool {
+        match reach {
+            Reach::Here | Reach::Acknowledged => false,
+            // One that does not wait any more has its answer, which is on its way here.
+            Reach::Sent(own) => self.pending.get(own).is_none_or(|ticket| ticket.was_sent()),
+            Reach::Begun => true,
         }
     }
 
-    /// The same for a session that could not be begun anew.
-    pub(super) fn doubt_session(
-        self: &Arc<Self>,
-        initialize: &Message,
-        failure: Failure,
-    ) -> Failure {
-        let (status, error) = match &failure {
-            Failure::Remote(message) => (400, Some(&**message)),
-            Failure::Bridge(error) => (error.http_status.unwrap_or(0), None),
-            _ => return failure,
-        };
-        let sign = signs::of_refusal(Era::Legacy, "initialize", status, error);
-        if sign == Sign::Nothing {
-            return failure;
-        }
-        match self.eras.refused(Era::Legacy, sign == Sign::Certain, failure) {
-            Verdict::Stands(failure) => failure,
-            Verdict::Other => {
-                self.leave_session(initialize);
-                Failure::Crossed
-            }
-        }
+    fn left_open(&self) -> BridgeError {
+        let remote = self.authorization.remote();
+        let message = format!("{remote} speaks another generation of MCP since it was asked this");
+        BridgeError::new(CLOSED, message).with_hint(LOOK)
     }
 
-    /// Takes note of the era in which the remote answered.
-    pub(super) fn learn_era(&self, call: &Call, answer: &Message) {
-        let decides = match call.era {
-            Era::Legacy => call.message.method() == "initialize",
-            Era::Modern => !self.eras.is_confirmed(Era::Modern),
-        };
-        let Some(result) = answer.result().filter(|_| decides) else { return };
-        let named = || get(result, "resultType").or(get(result, "supportedVersions")).is_some();
-        if (call.era == Era::Legacy || named()) && self.eras.confirm(call.era) {
-            self.authorization.remember_era(call.era == Era::Modern);
-        }
-    }
-
-    /// Reads, once, which era the remote spoke the last time: kept where the vault is used.
-    pub(super) async fn recall_era(&self, origin: Origin) {
-        if matches!(origin, Origin::Nothing | Origin::Flags) || !self.eras.must_recall() {
-            return;
-        }
-        match self.last_seen().await.modern {
-            Some(true) => self.eras.recall(Era::Modern),
-            Some(false) => self.eras.recall(Era::Legacy),
-            None => {}
-        }
+    /// Begins the session that a client believes in, without a request of the client.
+    fn begin_soon(self: &Arc<Self>) {
+        let (bridge, epoch) = (self.clone(), self.session.snapshot().epoch);
+        tokio::spawn(async move {
+            let begun = bridge.recover(epoch).await;
+            bridge.log_refusal("a new session", begun);
+        });
     }
 
     /// The legacy session is gone, and the remote is modern now.
     pub(super) fn leave_session(self: &Arc<Self>, initialize: &Message) {
         tracing::info!("the remote speaks a modern revision of MCP now; the session is translated");
-        self.session.set_listener(None);
-        if let Some(before) = self.session.end() {
-            self.delete_soon(before);
-        }
+        let settings = self.session.remembered();
+        self.end_session();
         if self.eras.client() == Some(Era::Legacy) {
-            self.translate(Era::Legacy, |one| one.resume(initialize));
+            self.translate(Era::Legacy, |one| one.resume(initialize, &settings));
         }
     }
 
-    /// Answers what translations still have, at the end.
+    /// The same, if there is one, for a request of the client that the remote refused.
+    fn leave_session_for(self: &Arc<Self>, request: &Message) {
+        if self.session.snapshot().epoch == 0 {
+            return;
+        }
+        match self.session.initialize().filter(|_| request.method() != "initialize") {
+            Some(initialize) => self.leave_session(&initialize),
+            // The client begins anew by itself.
+            None => self.end_session(),
+        }
+    }
+
+    fn end_session(self: &Arc<Self>) {
+        if let Some(before) = self.session.end() {
+            self.delete_soon(before);
+        }
+    }
+
+    /// Answers what translations still have, at the end; nothing comes of them any more.
     pub(super) fn end_translations(&self) {
         let error = BridgeError::new(CLOSED, "keyferry was asked to end before the answer came");
-        for id in self.eras.open().iter().filter_map(Message::id) {
-            let _ = self.outbox.try_send(error_response(Some(&id), &error));
+        let _turn = self.eras.turn();
+        for era in [Era::Legacy, Era::Modern] {
+            let open = self.eras.dissolve(era).open;
+            for id in open.iter().filter_map(|one| one.message.id()) {
+                let _ = self.outbox.try_send(error_response(Some(&id), &error));
+            }
         }
     }
 }

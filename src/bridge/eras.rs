@@ -1,9 +1,10 @@
 //! What is known of the eras of client and remote, and the translations between them.
 
-use super::era::{Effect, Era, ToLegacy, ToModern};
+use super::era::{Effect, Era, Open, ToLegacy, ToModern};
 use super::refusal::Failure;
-use crate::jsonrpc::Message;
+use crate::jsonrpc::{IdKey, Message};
 use bytes::Bytes;
+use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,9 @@ pub(super) struct Eras {
     /// By flags: never found out, never doubted.
     fixed: Option<Era>,
     state: Mutex<State>,
+    /// Held while a translation does something and that is done, so that one thing comes after
+    /// the other.
+    turn: Mutex<()>,
 }
 
 #[derive(Default)]
@@ -33,6 +37,22 @@ struct State {
     doubted: Option<Instant>,
     to_modern: Option<ToModern>,
     to_legacy: Option<ToLegacy>,
+    /// Of the requests whose time is limited, which one has that id.
+    limited: HashMap<IdKey, u64>,
+    last_limited: u64,
+}
+
+/// What a translation leaves when it ends.
+#[derive(Default)]
+pub(super) struct Dissolved {
+    /// The requests of the client that it had.
+    pub(super) open: Vec<Open>,
+    /// The handshake that it answered.
+    pub(super) told: Option<(Message, Bytes)>,
+    /// What the client has set.
+    pub(super) settings: Vec<Message>,
+    /// What is left to be said.
+    pub(super) last: Vec<Effect>,
 }
 
 /// What follows from a refusal.
@@ -45,7 +65,8 @@ pub(super) enum Verdict {
 
 impl Eras {
     pub(super) fn new(fixed: Option<Era>) -> Self {
-        Self { fixed, state: Mutex::new(State { remote: fixed, ..State::default() }) }
+        let state = Mutex::new(State { remote: fixed, ..State::default() });
+        Self { fixed, state, turn: Mutex::default() }
     }
 
     /// A request of the client in this era.
@@ -163,24 +184,60 @@ impl Eras {
         }
     }
 
-    /// Takes the translation from the client's `era` away: the requests of the client that it
-    /// still had, and the handshake that it answered.
-    pub(super) fn dissolve(&self, era: Era) -> (Vec<Message>, Option<(Message, Bytes)>) {
+    /// The time of a request with this raw id is limited from now on.
+    pub(super) fn limit(&self, id: &Bytes) -> u64 {
         let mut state = self.lock();
-        match era {
-            Era::Legacy => {
-                state.to_modern.take().map_or_else(Default::default, |one| (one.open(), one.told()))
-            }
-            Era::Modern => (state.to_legacy.take().map_or_else(Vec::new, |one| one.open()), None),
-        }
+        state.last_limited += 1;
+        let number = state.last_limited;
+        state.limited.insert(IdKey::of(id), number);
+        number
     }
 
-    /// The requests of the client that translations have.
-    pub(super) fn open(&self) -> Vec<Message> {
+    /// The time is over; true if no later request has the same id.
+    pub(super) fn is_over(&self, id: &Bytes, number: u64) -> bool {
+        let mut state = self.lock();
+        let key = IdKey::of(id);
+        let same = state.limited.get(&key) == Some(&number);
+        if same {
+            state.limited.remove(&key);
+        }
+        same
+    }
+
+    /// Takes the translation from the client's `era` away.
+    pub(super) fn dissolve(&self, era: Era) -> Dissolved {
+        let mut state = self.lock();
+        match era {
+            Era::Legacy => state.to_modern.take().map(|mut one| Dissolved {
+                open: one.open(),
+                told: one.told(),
+                settings: one.settings(),
+                last: one.end(),
+            }),
+            Era::Modern => state
+                .to_legacy
+                .take()
+                .map(|one| Dissolved { open: one.open(), ..Dissolved::default() }),
+        }
+        .unwrap_or_default()
+    }
+
+    /// True if the client waits for something that a translation has.
+    pub(super) fn is_awaited(&self) -> bool {
         let state = self.lock();
-        let mut open = state.to_modern.as_ref().map_or_else(Vec::new, ToModern::open);
-        open.extend(state.to_legacy.as_ref().map_or_else(Vec::new, ToLegacy::open));
-        open
+        state.to_modern.as_ref().is_some_and(ToModern::is_awaited)
+            || state.to_legacy.as_ref().is_some_and(ToLegacy::is_awaited)
+    }
+
+    /// True where the revision that the client knows has batches, which no translation passes on.
+    pub(super) fn has_batches(&self) -> bool {
+        self.crossing().is_some()
+            && self.lock().to_modern.as_ref().is_some_and(ToModern::has_batches)
+    }
+
+    /// Nothing that is called while this is held may want it, too.
+    pub(super) fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -210,7 +267,7 @@ impl Translation<'_> {
         }
     }
 
-    pub(super) fn remote(self, message: &Message, origin: Option<&[u8]>) -> Vec<Effect> {
+    pub(super) fn remote(&mut self, message: &Message, origin: Option<&[u8]>) -> Vec<Effect> {
         match self {
             Self::ToModern(one) => one.remote(message, origin),
             Self::ToLegacy(one) => one.remote(message, origin),
@@ -231,10 +288,10 @@ impl Translation<'_> {
         }
     }
 
-    /// The client shook hands in a session that is gone.
-    pub(super) fn resume(self, initialize: &Message) -> Vec<Effect> {
+    /// The client shook hands in a session that is gone, and set this in it.
+    pub(super) fn resume(self, initialize: &Message, settings: &[Message]) -> Vec<Effect> {
         match self {
-            Self::ToModern(one) => one.resume(initialize),
+            Self::ToModern(one) => one.resume(initialize, settings),
             Self::ToLegacy(_) => Vec::new(),
         }
     }

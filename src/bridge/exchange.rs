@@ -6,11 +6,11 @@ use super::call::{Answered, Call};
 use super::crossing::From;
 use super::intake::Held;
 use super::pending::Ticket;
-use super::refusal::{Failure, TIMED_OUT};
+use super::refusal::Failure;
 use super::stand_in::{HANDSHAKE, Next, SEEN, Wants};
 use super::subscription::Subscription;
 use super::tries::Tries;
-use crate::jsonrpc::{BridgeError, error_response};
+use crate::jsonrpc::error_response;
 use bytes::Bytes;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -105,9 +105,7 @@ impl Exchange {
         if let Some(error) = bridge.waits_for_person().filter(|_| !self.was_sent()) {
             return error.into();
         }
-        let remote = bridge.authorization.remote();
-        let message = format!("{remote} did not answer within {} s", limit.as_secs());
-        BridgeError::new(TIMED_OUT, message).with_hint("raise --timeout").into()
+        bridge.no_answer_within(limit).into()
     }
 
     fn was_sent(&self) -> bool {

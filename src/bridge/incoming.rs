@@ -2,7 +2,6 @@
 
 use super::Bridge;
 use super::call::{Call, Source};
-use super::crossing::From;
 use super::exchange::Exchange;
 use super::pending::Ticket;
 use super::refusal::{CLOSED, NOT_ALLOWED};
@@ -52,6 +51,22 @@ impl Bridge {
         }
     }
 
+    /// Queues several in this order.
+    pub(super) fn answer_all(&self, texts: Vec<Bytes>) {
+        let mut texts = texts.into_iter();
+        while let Some(text) = texts.next() {
+            if let Err(text) = self.outbox.try_send(text) {
+                let outbox = self.outbox.clone();
+                tokio::spawn(async move {
+                    for text in std::iter::once(text).chain(texts) {
+                        outbox.send(text).await;
+                    }
+                });
+                return;
+            }
+        }
+    }
+
     pub(super) fn take_line(self: &Arc<Self>, line: Bytes) {
         let taken = match Line::read(line.clone()) {
             Ok(Line::One(message)) => self.take_from_client(message),
@@ -66,7 +81,7 @@ impl Bridge {
     /// A message in the era of the remote, as far as that is known.
     pub(super) fn take(self: &Arc<Self>, message: Message, source: Source) -> Result<(), Invalid> {
         if message.kind() == Kind::Response {
-            self.take_response(message);
+            self.take_response(message, source);
             return Ok(());
         }
         self.take_call(Call::read(message)?.by(source))
@@ -87,7 +102,7 @@ impl Bridge {
         elements: Vec<Result<Message, Invalid>>,
     ) -> Result<(), Invalid> {
         let session = self.session.snapshot();
-        if !session.has_batches() {
+        if !session.has_batches() && !self.eras.has_batches() {
             let why = "batches belong to protocol version 2025-03-26, which was not negotiated";
             return Err(Invalid { code: -32600, id: None, why });
         }
@@ -99,7 +114,7 @@ impl Bridge {
         if let Some(calls) = whole {
             let calls: Vec<_> = calls.into_iter().map(Arc::new).collect();
             let tickets = calls.iter().filter(|call| call.is_request()).map(Ticket::new).collect();
-            self.start(calls, tickets, line);
+            self.start(calls, tickets, line, Subscription::default());
             return Ok(());
         }
         // What has no answer, or must be looked at here, or is wrong: each by itself.
@@ -142,15 +157,27 @@ impl Bridge {
         }
         if !self.may_send(&call) {
             let refusal = error_response(Some(&ticket.id), &self.not_allowed(&call));
-            self.send_now(From::Reply(&ticket), refusal);
+            self.reply_now(&ticket, refusal);
             return Ok(());
         }
         if ticket.method() == "initialize" {
             self.give_up_handshake();
         }
-        let body = call.message.text().clone();
-        self.start(vec![call], vec![ticket], body);
+        self.start_one(call, ticket, Subscription::default());
         Ok(())
+    }
+
+    /// A subscription of the client that was acknowledged to it already.
+    pub(super) fn take_acknowledged(self: &Arc<Self>, listen: Message) -> Result<(), Invalid> {
+        let call = Arc::new(Call::read(listen)?);
+        let ticket = Ticket::new(&call);
+        self.start_one(call, ticket, Subscription::acknowledged());
+        Ok(())
+    }
+
+    fn start_one(self: &Arc<Self>, call: Arc<Call>, ticket: Ticket, subscription: Subscription) {
+        let body = call.message.text().clone();
+        self.start(vec![call], vec![ticket], body, subscription);
     }
 
     /// A client that shakes hands again does not wait for the first attempt any more.
@@ -158,7 +185,7 @@ impl Bridge {
         for ticket in self.pending.all().iter().filter(|one| one.method() == "initialize") {
             self.pending.cancel(&ticket.id);
             let error = BridgeError::new(CLOSED, "another initialize took the place of this one");
-            self.send_now(From::Reply(ticket), error_response(Some(&ticket.id), &error));
+            self.reply_now(ticket, error_response(Some(&ticket.id), &error));
         }
     }
 
@@ -175,14 +202,19 @@ impl Bridge {
             || self.is_own_tool(call)
     }
 
-    fn start(self: &Arc<Self>, calls: Vec<Arc<Call>>, tickets: Vec<Ticket>, body: Bytes) {
+    fn start(
+        self: &Arc<Self>,
+        calls: Vec<Arc<Call>>,
+        tickets: Vec<Ticket>,
+        body: Bytes,
+        subscription: Subscription,
+    ) {
         for ticket in &tickets {
             self.pending.add(ticket);
         }
         let ids: Vec<_> = tickets.iter().map(|ticket| ticket.id.clone()).collect();
         let handshake = tickets.iter().any(|ticket| ticket.method() == "initialize");
         let _held = self.requests.hold(body.len());
-        let subscription = Subscription::default();
         let exchange = Exchange { bridge: self.clone(), tickets, calls, body, subscription, _held };
         let gate = self.gate.clone();
         // Taken now, in the client's order, not when the task first runs.
@@ -219,7 +251,7 @@ impl Bridge {
         self.look_after_connection();
     }
 
-    pub(super) fn take_response(self: &Arc<Self>, message: Message) {
+    pub(super) fn take_response(self: &Arc<Self>, message: Message, source: Source) {
         if self.stand_in.takes_answer(&message) {
             return;
         }
@@ -228,10 +260,15 @@ impl Bridge {
             tracing::debug!("an answer to a request that is not (or no longer) open is dropped");
             return;
         };
+        let place = self.answers.clone().try_acquire_owned().ok();
+        if place.is_none() && source == Source::Translation {
+            // The client's own stop with its lines; these would be as many as the remote likes.
+            return tracing::warn!("the remote asks more than it lets be answered");
+        }
         let bridge = self.clone();
         let held = self.notes.hold(message.text().len());
         tokio::spawn(async move {
-            let _held = held;
+            let (_held, _place) = (held, place);
             drop(bridge.gate.read().await);
             let told = bridge.tell_answer(message.text(), &session).await;
             bridge.log_refusal("an answer", told);

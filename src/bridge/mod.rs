@@ -6,12 +6,14 @@ mod backoff;
 mod call;
 mod crossing;
 mod delivery;
+mod doubt;
 mod era;
 mod eras;
 mod exchange;
 mod http_sse;
 mod incoming;
 mod intake;
+mod limit;
 mod listen;
 mod notifications;
 mod own;
@@ -48,13 +50,15 @@ use std::sync::Arc;
 use std::time::Duration;
 use stdin::{Incoming, Stdin};
 use stdout::Outbox;
-use tokio::sync::{RwLock, mpsc};
+use tokio::sync::{RwLock, Semaphore, mpsc};
 use tools::Tools;
 
 /// Bytes of requests in flight, and of notifications and answers, beyond which no more lines
 /// are read: the first is generous, as a large request must not stop its own cancellation.
 const REQUESTS: usize = 1024 * 1024 * 1024;
 const NOTES: usize = 16 * 1024 * 1024;
+/// Answers to the remote on their way to it, beyond which those made here are left out.
+const ANSWERS: usize = 1000;
 
 /// A notification with its share of what may wait.
 type Note = (call::Call, intake::Held);
@@ -96,6 +100,8 @@ struct Bridge {
     /// Requests, and all else, that wait for the remote.
     requests: Arc<Intake>,
     notes: Arc<Intake>,
+    /// Room for answers to the remote.
+    answers: Arc<Semaphore>,
 }
 
 /// Runs until the client or a signal ends it.
@@ -126,6 +132,7 @@ pub async fn run(settings: Settings) -> std::io::Result<Ended> {
         notifications,
         requests: Intake::new(REQUESTS),
         notes: Intake::new(NOTES),
+        answers: Arc::new(Semaphore::new(ANSWERS)),
     });
     bridge.authorization.prepare();
     tokio::spawn(notifications::forward_notifications(bridge.clone(), ordered));

@@ -130,11 +130,7 @@ impl Bridge {
         if ticket.era() == Era::Modern {
             return;
         }
-        let text = text.unwrap_or_else(|| {
-            let head =
-                br#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"#;
-            [&head[..], &ticket.id, b"}}"].concat().into()
-        });
+        let text = text.unwrap_or_else(|| cancellation_of(&ticket.id));
         let bridge = self.clone();
         tokio::spawn(async move {
             let session = bridge.session.snapshot();
@@ -189,6 +185,12 @@ impl Bridge {
             told => told,
         }
     }
+}
+
+/// The cancellation of the request with this raw id.
+pub(super) fn cancellation_of(id: &[u8]) -> Bytes {
+    let head = br#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"#;
+    [&head[..], id, b"}}"].concat().into()
 }
 
 /// True if the remote will take the same later, with a credential.

@@ -188,6 +188,11 @@ impl Pending {
         self.lock().len() >= MANY
     }
 
+    /// Something has become of a request elsewhere.
+    pub(super) fn changed(&self) {
+        self.fewer.notify_waiters();
+    }
+
     /// Resolves when a request was answered or given up.
     pub(super) async fn fewer(&self) {
         self.fewer.notified().await;

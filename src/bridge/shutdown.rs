@@ -102,6 +102,8 @@ impl Bridge {
                 _ = &mut sooner => {}
             }
         }
+        // First: what they might still want said would be said for nothing.
+        self.end_translations();
         let error = BridgeError::new(CLOSED, "keyferry was asked to end before the answer came");
         for ticket in self.pending.all() {
             // Each aborted: nothing may still write for it.
@@ -110,7 +112,6 @@ impl Bridge {
                 let _ = self.outbox.try_send(error_response(Some(&ticket.id), &error));
             }
         }
-        self.end_translations();
         let session = self.session.end();
         if ended != Ended::OutputClosed {
             self.outbox.flushed(LAST_LINES).await;
@@ -129,7 +130,7 @@ impl Bridge {
 
     /// True if the client waits for an answer that may come.
     fn is_awaited(&self) -> bool {
-        self.pending.is_awaited()
+        self.pending.is_awaited() || self.eras.is_awaited()
     }
 
     /// Ends a session at the remote that is of no use any more, in its own time.

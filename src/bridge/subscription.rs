@@ -32,6 +32,10 @@ pub(super) struct Subscription {
 }
 
 impl Subscription {
+    pub(super) fn acknowledged() -> Self {
+        Self { acknowledged: AtomicBool::new(true), ..Self::default() }
+    }
+
     fn id(&self) -> Option<Bytes> {
         self.id.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

@@ -67,8 +67,8 @@ impl StreamableHttp {
         Self { connections: Connections::among(files), ..self }
     }
 
-    /// POSTs a request of the client, when there is room for it. 307 and 308 on the same origin are followed, nothing else, with
-    /// what `headers` make of themselves for the next URL.
+    /// POSTs a request of the client, when there is room for it. 307 and 308 on the same origin
+    /// are followed, nothing else, with what `headers` make of themselves for the next URL.
     ///
     /// # Errors
     /// [`SendFailure`]; whether the message may be sent again follows from its variant.

@@ -4,3 +4,4 @@
 mod changes;
 mod choice;
 mod subscription;
+mod translated;

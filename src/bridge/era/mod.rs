@@ -6,7 +6,7 @@ pub(super) mod signs;
 mod to_legacy;
 mod to_modern;
 
-use crate::jsonrpc::object;
+use crate::jsonrpc::{Message, object};
 use bytes::Bytes;
 use std::borrow::Cow;
 use std::time::Duration;
@@ -44,6 +44,27 @@ pub(super) enum Effect {
     ToRemote(Bytes),
     /// To be told of this after that long (`tick`).
     After(Duration, u64),
+}
+
+/// A request of the client that a translation has not answered.
+#[derive(Debug, Clone)]
+pub(super) struct Open {
+    /// As the client sent it.
+    pub(super) message: Message,
+    pub(super) reach: Reach,
+}
+
+/// How far such a request has got.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// The remote has not heard of it, or only of what can be said to any other.
+    Here,
+    /// It is under way under this raw id.
+    Sent(Bytes),
+    /// The remote has begun it, and there is more to come.
+    Begun,
+    /// A subscription that the client was told of.
+    Acknowledged,
 }
 
 /// The protocol version that a raw `_meta` names; legacy messages name none.

@@ -55,7 +55,14 @@ fn opens_links(capabilities: &[u8]) -> bool {
 }
 
 impl StandIn {
-    /// True if this is the client's answer to the bridge's own request.
+    /// True for the client's answer to the bridge's own request.
+    pub(in super::super) fn asked(&self, answer: &Message) -> bool {
+        let state = self.lock();
+        let asked = state.elicitation.as_ref().zip(answer.id());
+        asked.is_some_and(|(asked, id)| same_id(&id, &asked.id))
+    }
+
+    /// The same, taking note of it.
     pub(in super::super) fn takes_answer(&self, message: &Message) -> bool {
         let mut state = self.lock();
         let Some(asked) = &mut state.elicitation else { return false };

@@ -5,7 +5,6 @@ use super::{List, Shown, Told, Wants};
 use crate::authorization::{Cause, Credential, Seen};
 use crate::bridge::Bridge;
 use crate::bridge::call::Call;
-use crate::bridge::crossing::From;
 use crate::bridge::era::Era;
 use crate::bridge::pending::Ticket;
 use crate::bridge::refusal::{CLOSED, Failure, UNREACHABLE};
@@ -62,7 +61,7 @@ impl Bridge {
     /// the client was told of the sign-in, nobody has told it.
     pub(in super::super) fn joined(self: &Arc<Self>, listen: &Ticket) {
         for text in answers::missed(&listen.call) {
-            self.send_now(From::Reply(listen), text);
+            self.reply_now(listen, text);
         }
     }
 

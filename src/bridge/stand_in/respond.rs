@@ -2,7 +2,7 @@
 
 use super::answers;
 use super::{LISTS, List, Shown, Wants};
-use crate::authorization::{Cause, Need, Origin, Seen};
+use crate::authorization::{Cause, Need, Seen};
 use crate::bridge::crossing::From;
 use crate::bridge::era::Era;
 use crate::bridge::exchange::Exchange;
@@ -36,7 +36,7 @@ impl Exchange {
             ticket.mark_unsent();
         }
         // The stand-in speaks as the remote does, if that is known.
-        self.bridge.recall_era(Origin::Token).await;
+        self.bridge.recall_era(true).await;
         if self.calls.iter().any(|call| self.bridge.eras.crosses(call.era)) {
             return Err(Failure::Crossed);
         }

@@ -4,10 +4,11 @@ use crate::support::bridge::{Bridge, initialize_params};
 use crate::support::home::Home;
 use crate::support::http::{Request, Wire};
 use crate::support::legacy::{Legacy, Sessions};
-use crate::support::mcp_server::Server;
+use crate::support::mcp_server::{Parked, Server, park};
 use crate::support::modern::{Modern, Tools, request};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 const ECHO: &str = r#"{"name":"echo","inputSchema":{"type":"object"}}"#;
 
@@ -20,12 +21,15 @@ struct Changing {
 
 impl Changing {
     fn start(modern: bool) -> Self {
+        let sessions = Sessions::default();
+        let old = Legacy::new().sessions(&sessions);
+        Self::between(modern, sessions, old, Modern::new())
+    }
+
+    fn between(modern: bool, sessions: Sessions, old: Legacy, new: Modern) -> Self {
         let tools = Tools::default();
         tools.set(&[ECHO]);
-        let sessions = Sessions::default();
-        let old = Legacy::new().sessions(&sessions).into_handler();
-        let new = Modern::new().tools(&tools).on("GET", |_, wire| wire.status(405));
-        let new = new.on("DELETE", |_, wire| wire.status(405)).into_handler();
+        let (old, new) = (old.into_handler(), new.tools(&tools).into_handler());
         let modern = Arc::new(AtomicBool::new(modern));
         let server = Server::start({
             let modern = modern.clone();
@@ -131,4 +135,151 @@ fn the_answer_to_a_second_handshake_is_the_remotes() {
     bridge.notify("notifications/initialized", "{}");
     bridge.call("2");
     bridge.result("2");
+}
+
+/// Has the first call of a tool wait for the test.
+fn park_first() -> (impl Fn(&Request, Wire) + Send + Sync + 'static, Parked) {
+    let (hold, parked) = park();
+    let first = AtomicBool::new(true);
+    let handler = move |request: &Request, wire: Wire| match first.swap(false, Ordering::SeqCst) {
+        true => hold(request, wire),
+        false => wire.json(request.result(r#"{"resultType":"complete","content":[]}"#)),
+    };
+    (handler, parked)
+}
+
+fn calls(remote: &Changing, id: &str) -> usize {
+    let named = |one: &Arc<Request>| one.json()["params"]["arguments"]["n"] == id;
+    remote.server.of("tools/call").into_iter().filter(named).count()
+}
+
+#[test]
+fn a_translated_call_is_not_repeated_at_a_remote_that_has_become_legacy() {
+    let (handler, parked) = park_first();
+    let sessions = Sessions::default();
+    let old = Legacy::new().sessions(&sessions);
+    let remote = Changing::between(true, sessions, old, Modern::new().on("tools/call", handler));
+    let mut bridge = Bridge::to(&remote.server).ready();
+    let call = |bridge: &Bridge, id: &str| {
+        let params = format!(r#"{{"name":"echo","arguments":{{"n":"{id}"}}}}"#);
+        bridge.request(id, "tools/call", &params);
+    };
+    call(&bridge, "1");
+    let executing = parked.next();
+    remote.become_modern(false);
+    call(&bridge, "2");
+    bridge.own_error("1", &[-31003]);
+    bridge.result("2");
+    assert!(executing.wire.client_closes_within(Duration::from_secs(5)), "it is given up");
+    assert_eq!((calls(&remote, "1"), calls(&remote, "2")), (1, 2));
+    let ended = bridge.finish();
+    ended.has_no_answer_to("1");
+}
+
+#[test]
+fn a_translated_call_is_not_repeated_at_a_remote_that_has_become_modern() {
+    let (handler, parked) = park_first();
+    let sessions = Sessions::default();
+    let old = Legacy::new().sessions(&sessions).on("tools/call", handler);
+    let (listening, listens) = park();
+    let new = Modern::new().on("subscriptions/listen", listening);
+    let remote = Changing::between(false, sessions, old, new);
+    let mut bridge = Bridge::to(&remote.server);
+    bridge.send(request(
+        "9",
+        "subscriptions/listen",
+        r#""notifications":{"toolsListChanged":true}"#,
+    ));
+    bridge.message("notifications/subscriptions/acknowledged");
+    let call = |bridge: &Bridge, id: &str| {
+        let params = format!(r#""name":"echo","arguments":{{"n":"{id}"}}"#);
+        bridge.send(request(id, "tools/call", &params));
+    };
+    call(&bridge, "1");
+    let _executing = parked.next();
+    remote.become_modern(true);
+    call(&bridge, "2");
+    bridge.own_error("1", &[-31003]);
+    bridge.result("2");
+    assert_eq!((calls(&remote, "1"), calls(&remote, "2")), (1, 2));
+    // The subscription goes on, and the client hears of that only what it may have missed.
+    let listen = listens.next();
+    assert_eq!(listen.request.id(), "9");
+    let mut events = listen.wire.events();
+    events.event(
+        r#"{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{"_meta":{"io.modelcontextprotocol/subscriptionId":9},"notifications":{"toolsListChanged":true}}}"#,
+    );
+    bridge.message("notifications/tools/list_changed");
+    let ended = bridge.finish();
+    ended.has_no_answer_to("1");
+    assert!(!ended.rest.iter().any(|line| line.contains("acknowledged")), "{:?}", ended.rest);
+}
+
+#[test]
+fn what_a_legacy_client_has_set_holds_when_the_remote_changes_either_way() {
+    const CAPABLE: &str = r#"{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{"tools":{},"logging":{},"resources":{"subscribe":true}},"ttlMs":0,"cacheScope":"private"}"#;
+    let (listening, listens) = park();
+    let new = Modern::new()
+        .on("server/discover", |request, wire| wire.json(request.result(CAPABLE)))
+        .on("subscriptions/listen", listening);
+    let sessions = Sessions::default();
+    let old = Legacy::new().sessions(&sessions);
+    let remote = Changing::between(false, sessions, old, new);
+    let mut bridge = Bridge::to(&remote.server).ready();
+    bridge.request("1", "logging/setLevel", r#"{"level":"notice"}"#);
+    bridge.result("1");
+    bridge.request("2", "resources/subscribe", r#"{"uri":"a://b"}"#);
+    bridge.result("2");
+    remote.become_modern(true);
+    bridge.call("3");
+    bridge.result("3");
+    let listen = listens.next();
+    let listened = listen.request.json();
+    let uris = &listened["params"]["notifications"]["resourceSubscriptions"];
+    assert_eq!(*uris, serde_json::json!(["a://b"]), "{listened}");
+    let call = remote.server.of("tools/call").pop().unwrap().json();
+    let level = &call["params"]["_meta"]["io.modelcontextprotocol/logLevel"];
+    assert_eq!(level, "notice", "{call}");
+    assert_eq!(remote.server.of("resources/subscribe").len(), 1);
+
+    remote.become_modern(false);
+    bridge.call("4");
+    bridge.result("4");
+    let subscribed = remote.server.of("resources/subscribe");
+    assert_eq!(subscribed[1..].len(), 1, "once more");
+    assert_eq!(subscribed[1].json()["params"]["uri"], "a://b");
+    let level = remote.server.of("logging/setLevel").pop().unwrap().json();
+    assert_eq!(level["params"]["level"], "notice", "{level}");
+}
+
+#[test]
+fn a_legacy_client_is_known_to_a_remote_that_has_become_modern_without_a_session_to_forget() {
+    let remote = Changing::between(false, Sessions::default(), Legacy::new(), Modern::new());
+    let mut bridge = Bridge::to(&remote.server).ready();
+    bridge.call("1");
+    bridge.result("1");
+    remote.become_modern(true);
+    bridge.call("2");
+    bridge.result("2");
+    let call = remote.server.of("tools/call").pop().unwrap().json();
+    let name = &call["params"]["_meta"]["io.modelcontextprotocol/clientInfo"]["name"];
+    assert!(name.is_string(), "{call}");
+    assert_eq!(remote.server.of("server/discover").len(), 1);
+}
+
+#[test]
+fn a_call_made_before_the_remote_changed_can_be_cancelled_after_that() {
+    let (handler, parked) = park_first();
+    let sessions = Sessions::default();
+    let old = Legacy::new().sessions(&sessions);
+    let remote = Changing::between(true, sessions, old, Modern::new().on("tools/call", handler));
+    let mut bridge = Bridge::to(&remote.server);
+    bridge.send(request("1", "tools/call", r#""name":"echo","arguments":{}"#));
+    let executing = parked.next();
+    remote.become_modern(false);
+    bridge.send(request("2", "tools/call", r#""name":"echo","arguments":{}"#));
+    bridge.result("2");
+    bridge.notify("notifications/cancelled", r#"{"requestId":1}"#);
+    assert!(executing.wire.client_closes_within(Duration::from_secs(5)));
+    bridge.finish().has_no_answer_to("1");
 }

@@ -171,3 +171,20 @@ fn a_client_that_falls_back_by_itself_is_served_in_its_second_era() {
     assert!(bridge.finish().status.success());
     assert_eq!(server.of("initialize").len(), 2, "one for each");
 }
+
+#[test]
+fn nothing_is_kept_for_a_credential_that_the_flags_alone_make() {
+    let server = modern_only();
+    let home = Arc::new(Home::new("plaintext"));
+    let files = home.files().len();
+    let made = ["--with", "command", "--command", "/bin/echo", "--command-arg", "k3y"];
+    let given = ["--with", "api-key", "--secret-env", "KEY"];
+    for args in [&made[..], &given[..]] {
+        let launch = Launch::new(home.clone(), &server.url()).args(args).env("KEY", "k3y");
+        let ended = serves_a_legacy_client(launch.start()).finish();
+        assert!(ended.status.success(), "{}", ended.stderr);
+        assert_eq!(home.files().len(), files, "{args:?}");
+    }
+    let sent = server.requests();
+    assert!(sent.iter().all(|one| one.header("authorization") == Some("Bearer k3y")));
+}

@@ -6,7 +6,7 @@ use super::logging::Level;
 use super::parked::Parked;
 use super::request::{Change, Request};
 use super::tasks::Task;
-use super::{Asked, ToLegacy, Waiter, answers};
+use super::{Asked, Reach, ToLegacy, Waiter, answers};
 use crate::jsonrpc::object::find;
 use crate::jsonrpc::{IdKey, Message};
 use bytes::Bytes;
@@ -35,6 +35,14 @@ impl Call {
     /// True if the remote has nothing to do with it any more.
     pub(super) fn is_answered(&self) -> bool {
         self.parked.as_ref().is_some_and(|parked| parked.answer.is_some())
+    }
+
+    /// How far it has got at the remote.
+    pub(super) fn reach(&self) -> Reach {
+        match self.task {
+            Task::Known { .. } => Reach::Begun,
+            Task::No | Task::Wanted => Reach::Sent(self.own.clone()),
+        }
     }
 
     /// True for methods whose answer may be a question (MCP 2026-07-28, "Multi Round-Trip

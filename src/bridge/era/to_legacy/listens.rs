@@ -3,7 +3,7 @@
 
 use super::edits::Edits;
 use super::request::Request;
-use super::{Asked, ToLegacy, Waiter};
+use super::{Asked, Reach, ToLegacy, Waiter};
 use crate::jsonrpc::object::{Items, find, get, string};
 use crate::jsonrpc::{IdKey, Message};
 use bytes::Bytes;
@@ -60,8 +60,11 @@ enum State {
 }
 
 impl Listens {
-    pub(super) fn requests(&self) -> impl Iterator<Item = (u64, &Request)> {
-        self.all.iter().map(|(number, listen)| (*number, &listen.request))
+    pub(super) fn requests(&self) -> impl Iterator<Item = (u64, &Request, Reach)> {
+        self.all.iter().map(|(number, listen)| {
+            let reach = if listen.acknowledged { Reach::Acknowledged } else { Reach::Here };
+            (*number, &listen.request, reach)
+        })
     }
 }
 

@@ -20,7 +20,7 @@ mod session;
 mod tasks;
 mod traffic;
 
-use super::Effect;
+use super::{Effect, Open, Reach};
 use crate::jsonrpc::{IdKey, Kind, Message};
 use bytes::Bytes;
 use calls::Call;
@@ -199,16 +199,26 @@ impl ToLegacy {
     }
 
     /// The client's requests without an answer, as it sent them.
-    pub(in super::super) fn open(&self) -> Vec<Message> {
+    pub(in super::super) fn open(&self) -> Vec<Open> {
         let calls = self.calls.iter().filter(|(_, call)| !call.is_parked());
-        let calls = calls.map(|(number, call)| (*number, &call.request));
+        let calls = calls.map(|(number, call)| (*number, &call.request, call.reach()));
         let mut sent: Vec<_> = calls.chain(self.listens.requests()).collect();
-        sent.sort_by_key(|(number, _)| *number);
-        let queued = self.queue.iter().map(|queued| &queued.request);
-        let all = sent.into_iter().map(|(_, request)| request).chain(queued);
-        all.filter(|one| one.message.kind() == Kind::Request)
-            .map(|one| one.message.clone())
+        sent.sort_by_key(|(number, ..)| *number);
+        let queued = self.queue.iter().map(|queued| {
+            let reach = if queued.acknowledged { Reach::Acknowledged } else { Reach::Here };
+            (&queued.request, reach)
+        });
+        let all = sent.into_iter().map(|(_, request, reach)| (request, reach)).chain(queued);
+        all.filter(|(one, _)| one.message.kind() == Kind::Request)
+            .map(|(one, reach)| Open { message: one.message.clone(), reach })
             .collect()
+    }
+
+    /// True if the client waits for an answer that does not depend on what it says next.
+    pub(in super::super) fn is_awaited(&self) -> bool {
+        let listens = |queued: &Queued| queued.request.method() == "subscriptions/listen";
+        self.calls.values().any(|call| !call.is_parked())
+            || self.queue.iter().any(|queued| !listens(queued))
     }
 
     /// A `subscriptions/listen` that was acknowledged already.

@@ -134,7 +134,8 @@ fn retry(id: usize, state: &str) -> Message {
 fn what_the_client_waits_for_is_known_in_every_state() {
     let waits =
         |era: &ToLegacy, id: &'static str| era.waits_for(&Bytes::from_static(id.as_bytes()));
-    let open = |era: &ToLegacy| era.open().iter().map(|one| one.id().unwrap()).collect::<Vec<_>>();
+    let open =
+        |era: &ToLegacy| era.open().iter().map(|one| one.message.id().unwrap()).collect::<Vec<_>>();
     let mut era = ToLegacy::new("k".into(), "example.com".into());
     let listen = message(
         r#"{"jsonrpc":"2.0","id":"\u0061","method":"subscriptions/listen","params":{"notifications":{}}}"#,
@@ -149,7 +150,7 @@ fn what_the_client_waits_for_is_known_in_every_state() {
     let effects = era.remote(&message(r#"{"jsonrpc":"2.0","id":"k-2","result":{}}"#), None);
     assert!(waits(&era, "1") && waits(&era, "\"a\""));
     assert_eq!(open(&era), ["\"\\u0061\"", "1", "2"]);
-    assert_eq!(era.open()[1].text(), call(1).text());
+    assert_eq!(era.open()[1].message.text(), call(1).text());
     // Parked: answered, as far as the client goes.
     let first = own(&effects[2..]);
     let state = state(&era.remote(&roots(9), Some(&first)));

@@ -88,8 +88,8 @@ impl Calls {
         self.by_id.get(&IdKey::of(id)).copied()
     }
 
-    pub(super) fn messages(&self) -> Vec<Message> {
-        self.all.values().map(|call| call.message.clone()).collect()
+    pub(super) fn all(&self) -> impl Iterator<Item = (u64, &Call)> {
+        self.all.iter().map(|(call, waiting)| (*call, waiting))
     }
 
     pub(super) fn sent(&mut self, call: u64, number: u64) {

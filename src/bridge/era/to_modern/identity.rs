@@ -93,6 +93,11 @@ impl Identity {
         known.is_some()
     }
 
+    /// The raw level that the client has set.
+    pub(super) fn level(&self) -> Option<&'static [u8]> {
+        self.level
+    }
+
     /// True if it has the capability `name`.
     pub(super) fn can(&self, name: &str) -> bool {
         get(&self.capabilities, name).is_some_and(|raw| raw.starts_with(b"{"))

@@ -93,7 +93,21 @@ struct Change {
 impl Listen {
     fn filter(&self) -> Filter {
         let lists = if self.ready { self.offered.changes } else { [false; 3] };
-        Filter { lists, uris: self.wanted.keys().cloned().collect() }
+        let uris = self.wanted.keys().filter(|_| self.offered.subscribe);
+        Filter { lists, uris: uris.cloned().collect() }
+    }
+
+    /// Another remote had agreed to announce changes of this resource.
+    pub(super) fn go_on(&mut self, raw: &[u8]) {
+        if let Some(uri) = string(raw).filter(|_| self.wanted.len() < SUBSCRIPTIONS) {
+            self.wanted.insert(uri.into_owned(), Bytes::copy_from_slice(raw));
+            self.gap = true;
+        }
+    }
+
+    /// The raw URIs of what the client subscribes to.
+    pub(super) fn subscriptions(&self) -> impl Iterator<Item = &[u8]> {
+        self.wanted.values().map(|raw| &raw[..])
     }
 
     pub(super) fn renumber(&mut self, from: u64, to: u64) {

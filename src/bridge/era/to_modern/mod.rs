@@ -29,15 +29,17 @@ mod shape;
 mod tasks;
 mod watch;
 
-use super::Effect;
+use super::{Effect, Open, Reach};
 use crate::bridge::refusal::REFUSED;
+use crate::jsonrpc::object::get;
 use crate::jsonrpc::{BridgeError, Kind, Message};
 use bytes::Bytes;
 use cache::Cache;
-use calls::Calls;
+use calls::{Call, Calls, Stage};
 use identity::Identity;
 use listen::Listen;
 use made::Made;
+use members::member;
 use question::Question;
 use request::{Ids, Sent};
 use std::collections::{BTreeMap, HashMap};
@@ -46,6 +48,9 @@ use watch::Watch;
 
 /// The tasks extension.
 const TASKS: &str = "io.modelcontextprotocol/tasks";
+
+/// The one revision with batches.
+const BATCHES: &str = "2025-03-26";
 
 /// What a legacy client says, in modern words, and what comes back in its own.
 #[derive(Debug)]
@@ -171,14 +176,64 @@ impl ToModern {
     }
 
     /// The client's requests without an answer, as it sent them.
-    pub(in super::super) fn open(&self) -> Vec<Message> {
-        self.calls.messages()
+    pub(in super::super) fn open(&self) -> Vec<Open> {
+        self.calls.all().map(|(_, call)| self.opened(call)).collect()
     }
 
-    /// Goes on where a legacy session ended: `initialize` was answered already.
-    pub(in super::super) fn resume(&mut self, initialize: &Message) -> Vec<Effect> {
+    fn opened(&self, call: &Call) -> Open {
+        let reach = match call.stage {
+            // What it was answered with so far is of no use elsewhere.
+            _ if call.rounds > 0 => Reach::Begun,
+            Stage::Task(_) => Reach::Begun,
+            Stage::Sent(number) => Reach::Sent(self.ids.raw(number).into()),
+            Stage::Queued | Stage::Waiting => Reach::Here,
+        };
+        Open { message: call.message.clone(), reach }
+    }
+
+    /// True if the client waits for an answer that does not depend on what it says next.
+    pub(in super::super) fn is_awaited(&self) -> bool {
+        let asks = |call| self.questions.values().any(|question| question.whose.is_of_call(call));
+        self.calls.all().any(|(call, _)| !asks(call))
+    }
+
+    /// True if the client may send batches.
+    pub(in super::super) fn has_batches(&self) -> bool {
+        self.identity.version == BATCHES
+    }
+
+    /// Takes back what the client has not answered; nothing comes of it any more.
+    pub(in super::super) fn end(&mut self) -> Vec<Effect> {
+        self.withdraw(|_| true);
+        std::mem::take(&mut self.effects)
+    }
+
+    /// Requests that set what the client has set by now.
+    pub(in super::super) fn settings(&self) -> Vec<Message> {
+        let level = self.identity.level().map(|level| member("level", level));
+        let level = level.map(|params| ("logging/setLevel", params));
+        let uris = self.listen.subscriptions().map(|raw| member("uri", raw));
+        let all = level.into_iter().chain(uris.map(|params| ("resources/subscribe", params)));
+        let request = |(method, params): (&str, Vec<u8>)| {
+            let head = format!(r#"{{"jsonrpc":"2.0","id":0,"method":"{method}","params":{{"#);
+            Message::read([head.as_bytes(), &params, b"}}"].concat().into()).ok()
+        };
+        all.filter_map(request).collect()
+    }
+
+    /// Goes on where a legacy session ended: `initialize` was answered already, and `settings`
+    /// were agreed to.
+    pub(in super::super) fn resume(
+        &mut self,
+        initialize: &Message,
+        settings: &[Message],
+    ) -> Vec<Effect> {
         self.start_over(initialize);
         self.listen.ready = true;
+        for params in settings.iter().filter_map(Message::params) {
+            self.identity.set_level(get(params, "level").unwrap_or_default());
+            self.listen.go_on(get(params, "uri").unwrap_or_default());
+        }
         self.rediscover(initialize.clone(), 0);
         std::mem::take(&mut self.effects)
     }

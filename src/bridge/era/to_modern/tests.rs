@@ -1,11 +1,12 @@
 //! Conversations from `tests/fixtures/era/to_modern`, one step a line: what is said to the
-//! translation (`client`, `remote` with its `origin`, `tick`, `resume`), and in `then` what it
-//! wants done, compared byte by byte. `io.mcp/` stands for `io.modelcontextprotocol/`, and
-//! `"<me>":0` for the version and the name of the client that every request carries.
+//! translation (`client`, `remote` with its `origin`, `tick`, `resume` with its `settings`), and
+//! in `then` what it wants done, compared byte by byte. `io.mcp/` stands for
+//! `io.modelcontextprotocol/`, and `"<me>":0` for the version and the name of the client that
+//! every request carries.
 
 use super::super::Effect;
 use super::ToModern;
-use crate::jsonrpc::object::get;
+use crate::jsonrpc::object::{Items, get};
 use crate::jsonrpc::{Kind, Message};
 use bytes::Bytes;
 use std::fs;
@@ -38,7 +39,10 @@ fn step(translation: &mut ToModern, line: &[u8]) -> Vec<Effect> {
     } else if let Some(raw) = get(line, "remote") {
         translation.remote(&message(raw), origin)
     } else if let Some(raw) = get(line, "resume") {
-        translation.resume(&message(raw))
+        let settings = get(line, "settings").unwrap_or(b"[]");
+        let items = Items::array(settings, 0).unwrap().map_while(Result::ok);
+        let settings: Vec<_> = items.map(|item| message(&settings[item.value])).collect();
+        translation.resume(&message(raw), &settings)
     } else {
         let raw = get(line, "tick").expect("a step says who speaks");
         translation.tick(std::str::from_utf8(raw).unwrap().parse().unwrap())
@@ -65,7 +69,7 @@ fn check(translation: &ToModern, effects: &[Effect], answered: &mut Vec<Bytes>) 
         }
     }
     for open in translation.open() {
-        assert!(translation.waits_for(&open.id().unwrap()));
+        assert!(translation.waits_for(&open.message.id().unwrap()));
     }
 }
 
@@ -110,7 +114,7 @@ fn what_was_told_and_what_is_open_is_known() {
     let list = br#"{"jsonrpc":"2.0","id":"\u0061","method":"tools/list"}"#;
     translation.client(&message(initialize));
     translation.client(&message(list));
-    let open: Vec<_> = translation.open().iter().map(|open| open.text().clone()).collect();
+    let open: Vec<_> = translation.open().iter().map(|open| open.message.text().clone()).collect();
     assert_eq!(open, [&initialize[..], &list[..]]);
     assert!(translation.waits_for(&Bytes::from_static(b"\"a\"")));
     let answer = br#"{"jsonrpc":"2.0","id":"k-1","result":{"capabilities":{"tools":{"x":1.0}}}}"#;

@@ -187,11 +187,12 @@ impl World {
             6 => self.client(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#),
             7 => {
                 let open = self.translation.open();
-                let Some(open) = open.get(which).filter(|open| open.method() != "initialize")
+                let Some(open) =
+                    open.get(which).filter(|open| open.message.method() != "initialize")
                 else {
                     return;
                 };
-                let id = open.id().unwrap();
+                let id = open.message.id().unwrap();
                 let text = String::from_utf8_lossy(&id).into_owned();
                 self.closed.insert(id);
                 self.client(&format!(
@@ -288,7 +289,7 @@ impl World {
             }
         }
         let open: BTreeSet<_> =
-            self.translation.open().iter().map(|open| open.id().unwrap()).collect();
+            self.translation.open().iter().map(|open| open.message.id().unwrap()).collect();
         let waiting: BTreeSet<_> = self.asked.difference(&self.closed).cloned().collect();
         assert_eq!(open, waiting);
     }

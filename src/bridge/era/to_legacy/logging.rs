@@ -167,7 +167,11 @@ impl ToLegacy {
                 let why = "unknown log level in _meta";
                 self.refuse(&request.id(), -32602, why);
             }
-            Ok(level) if self.level_is_set(level) => self.send(request),
+            Ok(level) if self.level_is_set(level) => {
+                // What comes now may well be about this one, which wants no log.
+                self.logging.lingering = self.logging.lingering.filter(|_| level.is_some());
+                self.send(request);
+            }
             Ok(level) => {
                 let why = level.map_or(Why::Session, Why::Level);
                 self.queue_up(Queued { request, why, acknowledged: false });

@@ -23,23 +23,13 @@ impl Exchange {
         let bridge = &self.bridge;
         loop {
             let session = bridge.session.snapshot();
-            if session.told.is_some() && self.is_in_session() {
-                match Box::pin(self.instead(&session, tries)).await? {
-                    Some(Next::Answered) => return Ok(()),
-                    Some(Next::SendAgain) => continue,
-                    None => {}
-                }
-            }
-            if session.is_lost() && self.is_in_session() {
-                Box::pin(self.connect_again(&session, tries)).await?;
-                continue;
-            }
-            if session.unsaid.is_some() && self.is_in_session() {
-                bridge.end_handshake().await?;
-                continue;
+            match self.before_sending(&session, tries).await? {
+                Some(Next::Answered) => return Ok(()),
+                Some(Next::SendAgain) => continue,
+                None => {}
             }
             let credential = self.credential(tries).await?;
-            self.bridge.recall_era(credential.is_of_vault()).await;
+            bridge.recall_era(credential.is_of_vault()).await;
             if self.calls.iter().any(|call| bridge.eras.crosses(call.era)) {
                 return Err(Failure::Crossed);
             }
@@ -55,57 +45,92 @@ impl Exchange {
                 continue;
             }
             let reply = self.post(&credential, &session).await?;
-            let lost = reply.status == StatusCode::NOT_FOUND && self.used_session(&session);
-            match reply.status {
-                StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                    for ticket in &self.tickets {
-                        ticket.mark_unsent();
-                    }
-                    let answer = bridge.after_refusal(reply, &credential);
-                    let fresh = tries.in_time(bridge, answer).await?;
-                    tries.take(bridge, fresh)?;
+            if let Next::Answered = self.after_sending(reply, &credential, &session, tries).await? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// What the session needs first: nothing if the request can be sent in it.
+    async fn before_sending(
+        &self,
+        session: &Snapshot,
+        tries: &mut Tries,
+    ) -> Result<Option<Next>, Failure> {
+        if !self.is_in_session() {
+            return Ok(None);
+        }
+        if session.told.is_some()
+            && let Some(next) = Box::pin(self.instead(session, tries)).await?
+        {
+            return Ok(Some(next));
+        }
+        if session.is_lost() {
+            Box::pin(self.connect_again(session, tries)).await?;
+            return Ok(Some(Next::SendAgain));
+        }
+        if session.unsaid.is_some() {
+            self.bridge.end_handshake().await?;
+            return Ok(Some(Next::SendAgain));
+        }
+        Ok(None)
+    }
+
+    /// The reply is delivered, or shows that the request was not executed and may be sent again.
+    async fn after_sending(
+        &self,
+        reply: Reply,
+        credential: &Arc<Credential>,
+        session: &Snapshot,
+        tries: &mut Tries,
+    ) -> Result<Next, Failure> {
+        let bridge = &self.bridge;
+        let lost = reply.status == StatusCode::NOT_FOUND && self.used_session(session);
+        match reply.status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                self.tickets.iter().for_each(Ticket::mark_unsent);
+                let answer = bridge.after_refusal(reply, credential);
+                let fresh = tries.in_time(bridge, answer).await?;
+                tries.take(bridge, fresh)?;
+            }
+            status if session.connection.is_some() && !status.is_success() => {
+                let failure = bridge.http_error(reply).await;
+                let again = Box::pin(self.reconnect(session, failure, tries));
+                if let Some(failure) = again.await? {
+                    return Err(failure);
                 }
-                status if session.connection.is_some() && !status.is_success() => {
-                    let failure = bridge.http_error(reply).await;
-                    let again = Box::pin(self.reconnect(&session, failure, tries));
-                    if let Some(failure) = again.await? {
-                        return Err(failure);
-                    }
-                }
-                status if self.may_fall_back(status) => {
-                    let failure = bridge.http_error(reply).await;
-                    let falling_back = Box::pin(self.fall_back_to_sse(status, failure, tries));
-                    if let Some(failure) = falling_back.await? {
-                        return self.failed(status.as_u16(), failure).await;
-                    }
-                }
-                StatusCode::NOT_FOUND if lost && !tries.began_anew => {
-                    tries.began_anew = true;
-                    self.tickets.iter().for_each(Ticket::mark_unsent);
-                    reply.body.discard().await;
-                    bridge.recover(session.epoch).await?;
-                }
-                StatusCode::BAD_REQUEST => {
-                    let failure = bridge.http_error(reply).await;
-                    let anew = !tries.listed_anew && is_header_mismatch(&failure);
-                    if !anew || !self.list_anew().await {
-                        return self.failed(400, failure).await;
-                    }
-                    tries.listed_anew = true;
-                }
-                status if status.is_success() => {
-                    bridge.took(&credential, self.era()).await;
-                    if let Some(connection) = &session.connection {
-                        return self.wait_for_stream(reply, connection).await;
-                    }
-                    return self.deliver(reply, &session, tries).await;
-                }
-                status => {
-                    let failure = bridge.http_error(reply).await;
+            }
+            status if self.may_fall_back(status) => {
+                let failure = bridge.http_error(reply).await;
+                let falling_back = Box::pin(self.fall_back_to_sse(status, failure, tries));
+                if let Some(failure) = falling_back.await? {
                     return self.failed(status.as_u16(), failure).await;
                 }
             }
+            StatusCode::NOT_FOUND if lost && !tries.began_anew => {
+                tries.began_anew = true;
+                self.tickets.iter().for_each(Ticket::mark_unsent);
+                reply.body.discard().await;
+                bridge.recover(session.epoch).await?;
+            }
+            status if status.is_success() => {
+                bridge.took(credential, self.era()).await;
+                match &session.connection {
+                    Some(connection) => self.wait_for_stream(reply, connection).await?,
+                    None => self.deliver(reply, session, tries).await?,
+                }
+                return Ok(Next::Answered);
+            }
+            status => {
+                let failure = bridge.http_error(reply).await;
+                let mismatch = status == StatusCode::BAD_REQUEST && is_header_mismatch(&failure);
+                if !mismatch || tries.listed_anew || !self.list_anew().await {
+                    return self.failed(status.as_u16(), failure).await;
+                }
+                tries.listed_anew = true;
+            }
         }
+        Ok(Next::SendAgain)
     }
 
     pub(super) async fn credential(&self, tries: &mut Tries) -> Result<Arc<Credential>, Failure> {
@@ -119,12 +144,11 @@ impl Exchange {
 
     /// An HTTP error is the end of it, unless the remote speaks the other era, or only the
     /// stand-in has spoken so far.
-    async fn failed(&self, status: u16, failure: Failure) -> Result<(), Failure> {
+    async fn failed(&self, status: u16, failure: Failure) -> Result<Next, Failure> {
         let [ticket] = &self.tickets[..] else { return Err(failure) };
         let failure = self.bridge.doubt(ticket, status, failure)?;
         let result = self.bridge.after_stand_in(&ticket.call, failure)?;
-        self.answer(ticket, &result).await?;
-        Ok(())
+        self.answer(ticket, &result).await
     }
 
     /// Batches are legacy.

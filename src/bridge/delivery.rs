@@ -4,7 +4,7 @@
 use super::Bridge;
 use super::call::Call;
 use super::crossing::From;
-use super::era::Era;
+use super::era::{Era, as_modern};
 use super::pending::Ticket;
 use super::refusal::Failure;
 use super::session::{Opener, Snapshot};
@@ -215,7 +215,13 @@ impl Bridge {
             return self.instead_of_error(call, answer);
         }
         self.keep(call, answer);
-        self.learn_era(call, answer);
+        if self.learn_era(call, answer) {
+            let (id, method) = (call.message.id()?, call.message.method());
+            let filtered =
+                if method == "tools/list" { self.tools.learn(call, answer) } else { None };
+            let filtered = filtered.and_then(|text| Message::read(text).ok());
+            return Some(as_modern(filtered.as_ref().unwrap_or(answer), &id, method));
+        }
         match (call.era, call.message.method()) {
             (Era::Legacy, "initialize") => self.begin(&call.message, answer, opener),
             (_, "tools/list") => return self.tools.learn(call, answer),

@@ -73,16 +73,23 @@ impl Bridge {
     }
 
     /// Takes note of the era in which the remote answered.
-    pub(super) fn learn_era(&self, call: &Call, answer: &Message) {
+    ///
+    /// True if it took a modern request for one of its own: a legacy server that insists on no
+    /// handshake, whose answer is legacy, too.
+    pub(super) fn learn_era(&self, call: &Call, answer: &Message) -> bool {
         let decides = match call.era {
             Era::Legacy => call.message.method() == "initialize",
             Era::Modern => !self.eras.is_confirmed(Era::Modern),
         };
-        let Some(result) = answer.result().filter(|_| decides) else { return };
+        let Some(result) = answer.result().filter(|_| decides) else { return false };
         let named = || get(result, "resultType").or(get(result, "supportedVersions")).is_some();
-        if (call.era == Era::Legacy || named()) && self.eras.confirm(call.era) {
+        if call.era == Era::Modern && !named() {
+            return self.eras.assume_legacy();
+        }
+        if self.eras.confirm(call.era) {
             self.authorization.remember_era(call.era == Era::Modern);
         }
+        false
     }
 
     /// Reads, once, which era the remote spoke the last time: kept where the vault is used.

@@ -125,6 +125,16 @@ impl Eras {
         state.remote.get_or_insert(era);
     }
 
+    /// The remote is taken to be legacy, if nothing is known of it. True if so.
+    pub(super) fn assume_legacy(&self) -> bool {
+        let mut state = self.lock();
+        let unknown = state.remote.is_none() && state.refused.is_none();
+        if unknown {
+            state.remote = Some(Era::Legacy);
+        }
+        unknown
+    }
+
     /// The remote refused a message of `era` in a way that points to the other one, for certain
     /// or perhaps.
     pub(super) fn refused(&self, era: Era, certain: bool, failure: Failure) -> Verdict {

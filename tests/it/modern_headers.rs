@@ -278,7 +278,7 @@ fn every_tool_of_a_list_may_be_invalid() {
 #[test]
 fn a_list_of_valid_tools_is_not_touched() {
     let body = format!(
-        r#"{{"result": {{"tools":[ {} ],"tools2":[]}},"id":1,"jsonrpc":"2.0"}}"#,
+        r#"{{"result": {{"resultType":"complete","tools":[ {} ],"tools2":[]}},"id":1,"jsonrpc":"2.0"}}"#,
         GOOD.join(",\t")
     );
     for streamed in [false, true] {

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use std::borrow::Cow;
 use std::time::Duration;
 
-pub(super) use to_legacy::ToLegacy;
+pub(super) use to_legacy::{ToLegacy, as_modern};
 pub(super) use to_modern::ToModern;
 
 /// Member of `_meta` that every modern request carries.

@@ -188,3 +188,31 @@ fn nothing_is_kept_for_a_credential_that_the_flags_alone_make() {
     let sent = server.requests();
     assert!(sent.iter().all(|one| one.header("authorization") == Some("Bearer k3y")));
 }
+/// SDK clients discover in a process that they throw away, and begin the next one with a call.
+#[test]
+fn a_legacy_remote_that_takes_a_modern_request_for_its_own_is_told_by_its_answer() {
+    let legacy = Legacy::new().lenient().into_handler();
+    let server = Server::start(move |request, wire| {
+        let modern = request.header("mcp-protocol-version") == Some("2026-07-28");
+        match request.kind().as_str() {
+            "server/discover" => wire.json(request.result("{}")),
+            "tools/list" if modern => {
+                wire.json(request.result(r#"{"v":1.10,"tools":[{"name":"a"},{"name":"b"}]}"#))
+            }
+            _ => legacy(request, wire),
+        }
+    });
+    let home = Arc::new(Home::new("memory"));
+    let mut bridge = Launch::new(home, &server.url()).args(&["--ignore-tool", "b"]).start();
+    bridge.send(request("1", "tools/list", ""));
+    let line = bridge.answer_line("1");
+    assert!(line.contains(r#""v":1.10"#) && !line.contains(r#""b""#), "{line}");
+    assert!(line.contains(r#""resultType":"complete""#) && line.contains(r#""ttlMs":0"#), "{line}");
+    bridge.send(request("2", "tools/call", r#""name":"echo","arguments":{}"#));
+    assert_eq!(bridge.result("2")["resultType"], "complete");
+    let expected = ["tools/list", "initialize", "notifications/initialized"];
+    assert_eq!(server.kinds()[..3], expected, "nothing is sent twice");
+    let mut bridge = Bridge::to(&server);
+    bridge.send(request("1", "server/discover", ""));
+    assert_eq!(bridge.result("1")["supportedVersions"][0], "2026-07-28");
+}

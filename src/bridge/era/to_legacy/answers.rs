@@ -32,7 +32,7 @@ fn is_cacheable(method: &str) -> bool {
 }
 
 /// The answer of the remote under the client's raw id.
-pub(super) fn modern(answer: &Message, id: &Bytes, method: &str) -> Bytes {
+pub(in super::super::super) fn modern(answer: &Message, id: &Bytes, method: &str) -> Bytes {
     match answer.result_range() {
         Some(result) => complete(answer, result.start, id, method),
         None => failed(answer, id),

@@ -20,6 +20,8 @@ mod session;
 mod tasks;
 mod traffic;
 
+pub(in super::super) use answers::modern as as_modern;
+
 use super::{Effect, Open, Reach};
 use crate::jsonrpc::{IdKey, Kind, Message};
 use bytes::Bytes;

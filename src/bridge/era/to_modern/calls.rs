@@ -1,7 +1,8 @@
 //! The client's requests until they are answered, each exactly once, or cancelled.
 
+use super::super::cancelled;
 use super::members::{joined, member};
-use super::request::{Outgoing, Purpose, cancelled, spliced};
+use super::request::{Outgoing, Purpose, spliced};
 use super::{Effect, ToModern};
 use crate::jsonrpc::object::{find, get};
 use crate::jsonrpc::{BridgeError, IdKey, Message, error_response, with_id};

@@ -21,6 +21,7 @@ mod tasks;
 mod traffic;
 
 use super::{Effect, Open, Reach};
+use crate::bridge::pending;
 use crate::jsonrpc::{IdKey, Kind, Message};
 use bytes::Bytes;
 use calls::Call;
@@ -219,6 +220,11 @@ impl ToLegacy {
         let listens = |queued: &Queued| queued.request.method() == "subscriptions/listen";
         self.calls.values().any(|call| !call.is_parked())
             || self.queue.iter().any(|queued| !listens(queued))
+    }
+
+    /// True while as much waits for the handshake as may.
+    pub(in super::super) fn is_full(&self) -> bool {
+        self.session.is_opening() && self.queue.len() >= pending::MANY
     }
 
     /// A `subscriptions/listen` that was acknowledged already.

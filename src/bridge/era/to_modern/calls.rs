@@ -89,7 +89,7 @@ impl Calls {
         self.by_id.get(&IdKey::of(id)).copied()
     }
 
-    pub(super) fn all(&self) -> impl Iterator<Item = (u64, &Call)> {
+    pub(super) fn all(&self) -> impl ExactSizeIterator<Item = (u64, &Call)> {
         self.all.iter().map(|(call, waiting)| (*call, waiting))
     }
 

@@ -4,9 +4,8 @@
 
 use super::Bridge;
 use super::call::{Call, Source};
-use super::era::{Effect, Era, Open, Reach};
+use super::era::{Effect, Era, Open, Reach, cancelled};
 use super::eras::{Dissolved, Translation};
-use super::notifications::cancellation_of;
 use super::pending::Ticket;
 use super::refusal::{CLOSED, LOOK};
 use super::stand_in::Told;
@@ -76,7 +75,7 @@ impl Bridge {
     pub(super) fn give_up_translated(self: &Arc<Self>, id: &Bytes) -> bool {
         let _turn = self.eras.turn();
         let Some(era) = self.translator_of(id) else { return false };
-        if let Ok(cancellation) = Message::read(cancellation_of(id)) {
+        if let Ok(cancellation) = Message::read(cancelled(id)) {
             self.cancel_translated(era, &cancellation);
         }
         self.translator_of(id).is_none()

@@ -239,6 +239,13 @@ impl Eras {
             || state.to_legacy.as_ref().is_some_and(ToLegacy::is_awaited)
     }
 
+    /// True while a translation has as much as may wait for a handshake.
+    pub(super) fn is_full(&self) -> bool {
+        let state = self.lock();
+        state.to_modern.as_ref().is_some_and(ToModern::is_full)
+            || state.to_legacy.as_ref().is_some_and(ToLegacy::is_full)
+    }
+
     /// True where the revision that the client knows has batches, which no translation passes on.
     pub(super) fn has_batches(&self) -> bool {
         self.crossing().is_some()

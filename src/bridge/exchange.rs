@@ -118,8 +118,12 @@ impl Exchange {
         let (bridge, tickets) = (self.bridge.clone(), self.tickets.clone());
         let mut running = std::pin::pin!(self.run());
         let answered = async {
-            while tickets.iter().any(|ticket| bridge.pending.holds(ticket)) {
-                bridge.pending.fewer().await;
+            loop {
+                let fewer = bridge.pending.fewer();
+                if !tickets.iter().any(|ticket| bridge.pending.holds(ticket)) {
+                    return;
+                }
+                fewer.await;
             }
         };
         tokio::select! {

@@ -18,9 +18,10 @@ impl Bridge {
     /// is read, but the end of the input is seen.
     pub(super) async fn next(&self, stdin: &mut Stdin) -> Option<Incoming> {
         loop {
+            let fewer = self.pending.fewer();
             let room = async {
-                if self.pending.is_full() {
-                    self.pending.fewer().await;
+                if self.pending.is_full() || self.eras.is_full() {
+                    fewer.await;
                 } else if self.outbox.is_crowded() {
                     self.outbox.room().await;
                 } else if self.notes.is_full() {
@@ -30,6 +31,7 @@ impl Bridge {
                 }
             };
             let crowded = self.pending.is_full()
+                || self.eras.is_full()
                 || self.outbox.is_crowded()
                 || self.notes.is_full()
                 || self.requests.is_full();

@@ -2,7 +2,7 @@
 //! cancellations.
 
 use super::call::Call;
-use super::era::Era;
+use super::era::{Era, cancelled};
 use super::pending::Ticket;
 use super::refusal::{Failure, SIGN_IN_NEEDED, UNREACHABLE, VAULT};
 use super::session::Snapshot;
@@ -130,7 +130,7 @@ impl Bridge {
         if ticket.era() == Era::Modern {
             return;
         }
-        let text = text.unwrap_or_else(|| cancellation_of(&ticket.id));
+        let text = text.unwrap_or_else(|| cancelled(&ticket.id));
         let bridge = self.clone();
         tokio::spawn(async move {
             let session = bridge.session.snapshot();
@@ -185,12 +185,6 @@ impl Bridge {
             told => told,
         }
     }
-}
-
-/// The cancellation of the request with this raw id.
-pub(super) fn cancellation_of(id: &[u8]) -> Bytes {
-    let head = br#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"#;
-    [&head[..], id, b"}}"].concat().into()
 }
 
 /// True if the remote will take the same later, with a credential.

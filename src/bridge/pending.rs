@@ -8,10 +8,11 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 use tokio::task::AbortHandle;
 
 /// Requests in flight beyond which no more lines are read until some are answered.
-const MANY: usize = 20_000;
+pub(super) const MANY: usize = 20_000;
 
 /// Handed to the transport.
 const SENT: u64 = 1;
@@ -193,9 +194,9 @@ impl Pending {
         self.fewer.notify_waiters();
     }
 
-    /// Resolves when a request was answered or given up.
-    pub(super) async fn fewer(&self) {
-        self.fewer.notified().await;
+    /// Resolves when a request was answered or given up after this call.
+    pub(super) fn fewer(&self) -> Notified<'_> {
+        self.fewer.notified()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<IdKey, Entry>> {

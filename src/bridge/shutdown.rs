@@ -123,8 +123,12 @@ impl Bridge {
     }
 
     async fn all_answered(&self) {
-        while self.is_awaited() {
-            self.pending.fewer().await;
+        loop {
+            let fewer = self.pending.fewer();
+            if !self.is_awaited() {
+                return;
+            }
+            fewer.await;
         }
     }
 

@@ -67,6 +67,12 @@ pub(super) enum Reach {
     Acknowledged,
 }
 
+/// The cancellation of the request with this raw id.
+pub(super) fn cancelled(id: &[u8]) -> Bytes {
+    let head = br#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"#;
+    [&head[..], id, b"}}"].concat().into()
+}
+
 /// The protocol version that a raw `_meta` names; legacy messages name none.
 pub(super) fn version_in(meta: &[u8]) -> Option<Cow<'_, str>> {
     object::string(object::get(meta, VERSION)?)

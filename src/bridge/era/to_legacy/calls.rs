@@ -1,5 +1,6 @@
 //! Requests of the client that the remote works on, and its answers to them.
 
+use super::super::cancelled;
 use super::capabilities::Offers;
 use super::edits::Edits;
 use super::logging::Level;
@@ -204,9 +205,4 @@ impl ToLegacy {
         }
         self.refuse_questions(call.parked);
     }
-}
-
-fn cancelled(own: &Bytes) -> Bytes {
-    let head = br#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"#;
-    [&head[..], own, b"}}"].concat().into()
 }

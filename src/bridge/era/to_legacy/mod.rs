@@ -23,6 +23,7 @@ mod traffic;
 pub(in super::super) use answers::modern as as_modern;
 
 use super::{Effect, Open, Reach};
+use crate::bridge::pending;
 use crate::jsonrpc::{IdKey, Kind, Message};
 use bytes::Bytes;
 use calls::Call;
@@ -221,6 +222,11 @@ impl ToLegacy {
         let listens = |queued: &Queued| queued.request.method() == "subscriptions/listen";
         self.calls.values().any(|call| !call.is_parked())
             || self.queue.iter().any(|queued| !listens(queued))
+    }
+
+    /// True while as much waits for the handshake as may.
+    pub(in super::super) fn is_full(&self) -> bool {
+        self.session.is_opening() && self.queue.len() >= pending::MANY
     }
 
     /// A `subscriptions/listen` that was acknowledged already.

@@ -280,3 +280,16 @@ fn requests_beyond_a_hundred_thousand_are_refused() {
     let refused = era.client(&call(MANY));
     assert!(shown(&refused[0]).contains("-32603"), "{refused:?}");
 }
+
+#[test]
+fn only_so_much_waits_for_a_handshake() {
+    let mut era = ToLegacy::new("k".into(), "example.com".into());
+    let mut taken = 0;
+    while !era.is_full() && taken < 30_000 {
+        taken += 1;
+        era.client(&call(taken));
+    }
+    assert_eq!(taken, 20_000);
+    era.remote(&message(r#"{"jsonrpc":"2.0","id":"k-1","result":{}}"#), None);
+    assert!(!era.is_full(), "what is under way is counted elsewhere");
+}

@@ -1,7 +1,8 @@
 //! The client's requests until they are answered, each exactly once, or cancelled.
 
+use super::super::cancelled;
 use super::members::{joined, member};
-use super::request::{Outgoing, Purpose, cancelled, spliced};
+use super::request::{Outgoing, Purpose, spliced};
 use super::{Effect, ToModern};
 use crate::jsonrpc::object::{find, get};
 use crate::jsonrpc::{BridgeError, IdKey, Message, error_response, with_id};
@@ -88,7 +89,7 @@ impl Calls {
         self.by_id.get(&IdKey::of(id)).copied()
     }
 
-    pub(super) fn all(&self) -> impl Iterator<Item = (u64, &Call)> {
+    pub(super) fn all(&self) -> impl ExactSizeIterator<Item = (u64, &Call)> {
         self.all.iter().map(|(call, waiting)| (*call, waiting))
     }
 

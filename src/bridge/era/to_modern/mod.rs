@@ -30,6 +30,7 @@ mod tasks;
 mod watch;
 
 use super::{Effect, Open, Reach};
+use crate::bridge::pending::MANY;
 use crate::bridge::refusal::REFUSED;
 use crate::jsonrpc::object::get;
 use crate::jsonrpc::{BridgeError, Kind, Message};
@@ -195,6 +196,11 @@ impl ToModern {
     pub(in super::super) fn is_awaited(&self) -> bool {
         let asks = |call| self.questions.values().any(|question| question.whose.is_of_call(call));
         self.calls.all().any(|(call, _)| !asks(call))
+    }
+
+    /// True while as much waits for the handshake as may.
+    pub(in super::super) fn is_full(&self) -> bool {
+        self.discovering.is_some() && self.calls.all().len() >= MANY
     }
 
     /// True if the client may send batches.

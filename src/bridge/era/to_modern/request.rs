@@ -1,6 +1,7 @@
 //! What goes to the remote: own ids, `_meta`, and the request again where the remote does not
 //! support the version (MCP 2026-07-28, "Versioning and Compatibility").
 
+use super::super::cancelled;
 use super::handshake::choose;
 use super::identity::{Identity, MODERN, OURS};
 use super::members::{Edits, Object, joined, member};
@@ -282,10 +283,4 @@ pub(super) fn is_transient(message: &Message) -> bool {
     use crate::bridge::refusal::{CLOSED, TIMED_OUT, UNREACHABLE};
     let code = message.error_code().unwrap_or_default();
     [UNREACHABLE, CLOSED, TIMED_OUT].iter().any(|transient| i64::from(*transient) == code)
-}
-
-/// The cancellation of the request with this raw id.
-pub(super) fn cancelled(id: &[u8]) -> Bytes {
-    let head = br#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"#;
-    [&head[..], id, b"}}"].concat().into()
 }

@@ -142,3 +142,18 @@ fn only_the_last_tasks_that_were_made_here_are_kept() {
         !known(&mut translation, 5) && known(&mut translation, 6) && known(&mut translation, 69)
     );
 }
+
+#[test]
+fn only_so_much_waits_for_a_handshake() {
+    let mut translation = translation();
+    client(&mut translation, r#"{"jsonrpc":"2.0","id":"i","method":"initialize","params":{}}"#);
+    let mut taken = 0;
+    while !translation.is_full() && taken < 30_000 {
+        taken += 1;
+        let list = format!(r#"{{"jsonrpc":"2.0","id":{taken},"method":"tools/list"}}"#);
+        client(&mut translation, &list);
+    }
+    assert_eq!(taken, 19_999, "beside the handshake itself");
+    remote(&mut translation, r#"{"jsonrpc":"2.0","id":"k-1","result":{}}"#);
+    assert!(!translation.is_full(), "what is under way is counted elsewhere");
+}

@@ -105,12 +105,16 @@ pub(crate) fn soak(
         report,
     };
     traffic.shake_hands();
-    let start = Instant::now();
+    let (start, mut told) = (Instant::now(), 0.0);
     while start.elapsed() < time && traffic.report.violations.is_empty() {
         traffic.storm(STORM.min(time / 4));
         traffic.calm();
         let seconds = start.elapsed().as_secs_f64();
         traffic.report.memory.sample(traffic.bridge.pid(), seconds);
+        if seconds >= told + 60.0 {
+            told = seconds;
+            println!("{name}: {seconds:.0} s, {} requests", traffic.report.sent);
+        }
     }
     traffic.end()
 }
@@ -346,7 +350,7 @@ impl Traffic {
             let state = result["requestState"].as_str().unwrap_or_default();
             let again = format!("{id} again");
             let line = self.conversation.era.call_again(id, "ask", state);
-            return self.send(again.clone(), line, Some(again), "ask");
+            return self.send(again, line, Some(token), "ask");
         }
         if result["content"][0]["text"] != token.as_str() {
             self.violation(format!("the result of another call: {message}"));

@@ -66,14 +66,14 @@ impl Bridge {
     async fn initialized(self: &Arc<Self>, call: &Call, session: &Snapshot) {
         let told = self.notify(call).await;
         match &told {
-            Ok(()) => self.listen(),
             Err(failure) if was_not_taken(failure) => {
                 self.session.set_unsaid(session.epoch, Some(call.message.text().clone()));
                 if let Failure::Person(need) = failure {
                     self.person_is_needed(need, Cause::Notice);
                 }
             }
-            Err(_) => {}
+            // Lost on the way, or refused: the session is there all the same.
+            Ok(()) | Err(_) => self.listen(),
         }
         self.log_refusal("the end of the handshake", told);
     }
@@ -101,9 +101,7 @@ impl Bridge {
             }
             told => {
                 self.session.set_unsaid(session.epoch, None);
-                if told.is_ok() {
-                    self.listen();
-                }
+                self.listen();
                 self.log_refusal("the end of the handshake", told);
                 Ok(())
             }

@@ -244,6 +244,8 @@ fn a_client_that_does_not_read_slows_the_remote_and_loses_nothing() {
     bridge.call("1");
     let (count, held) = stalled.recv_timeout(2 * PATIENCE).expect("the server runs");
     assert!(held, "{LIMIT} bytes were taken though nobody read them");
+    #[cfg(target_os = "linux")]
+    assert!(bridge.resident() < 64 << 20, "{} bytes are hoarded", bridge.resident());
     bridge.read_on();
     for n in 0..count {
         assert_eq!(bridge.line(), padded(n));

@@ -87,6 +87,32 @@ fn a_host_that_does_not_exist_is_named() {
     assert!(error["message"].as_str().unwrap().contains("nowhere.invalid"), "{error}");
 }
 
+/// As long as there is a connection, no name is looked up.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_name_that_cannot_be_looked_up_for_a_while_costs_only_what_needs_it() {
+    let names = crate::support::preload::Names::new();
+    let server = Legacy::new().start();
+    let port = server.address().port();
+    let url = format!("http://mcp.inside.example:{port}/mcp");
+    let launch = Home::new("memory").launch(&url).args(&["--allow-http"]);
+    let mut bridge = names.serve(launch).start().ready();
+    names.lose(true);
+    bridge.call("1");
+    bridge.result("1");
+    let address = server.kill();
+    let server = Legacy::new().serve(Port::at(address));
+    for id in ["2", "3"] {
+        bridge.call(id);
+        let error = bridge.own_error(id, &[-31002]);
+        assert!(error["message"].as_str().unwrap().contains("mcp.inside.example"), "{error}");
+    }
+    assert_eq!(server.connections(), 0);
+    names.lose(false);
+    bridge.call("4");
+    bridge.result("4");
+}
+
 #[test]
 fn a_failed_initialize_can_be_tried_again() {
     let server = Legacy::new()

@@ -3,8 +3,9 @@
 use crate::support::bridge::{Bridge, initialize_params};
 use crate::support::home::Home;
 use crate::support::legacy::Legacy;
+use crate::support::mcp_server::Port;
 use crate::support::protected::{Refusal, protected};
-use crate::support::tls::{CA, in_front_of};
+use crate::support::tls::{Authority, CA, Door, in_front_of};
 
 fn serves(mut bridge: Bridge) {
     bridge = bridge.ready();
@@ -22,6 +23,40 @@ fn a_certificate_that_nobody_vouches_for_is_named_as_the_cause() {
     assert!(error.to_string().contains("certificate"), "{error}");
     assert!(error.to_string().contains("--ca-cert"), "{error}");
     assert!(server.requests().is_empty());
+}
+
+/// Renewed, replaced by what a middlebox shows, and put back: each connection is judged anew,
+/// however often there was one before.
+#[test]
+fn a_certificate_that_changes_under_a_running_bridge_is_judged_anew() {
+    let (ours, foreign) = (Authority::new("ours"), Authority::new("foreign"));
+    let ca = ours.file();
+    let mut server = Some(Legacy::new().start());
+    let address = server.as_ref().unwrap().address();
+    let door = Door::new(&ours.sign("server")).open(server.as_ref().unwrap());
+    let launch = Home::new("memory").launch(&door.url());
+    let mut bridge = launch.args(&["--ca-cert", ca.path().to_str().unwrap()]).start().ready();
+    for (id, identity, good) in [
+        ("1", ours.sign("renewed"), true),
+        ("2", foreign.sign("server"), false),
+        ("3", ours.sign_expired("server"), false),
+        ("4", ours.sign("again"), true),
+    ] {
+        bridge.still_serves();
+        // All connections end, as they do where a server starts with a new certificate.
+        server.take().unwrap().kill();
+        door.change(&Door::new(&identity));
+        server = Some(Legacy::new().serve(Port::at(address)));
+        bridge.call(id);
+        if good {
+            bridge.result(id);
+        } else {
+            let error = bridge.own_error(id, &[-31002]);
+            assert!(error.to_string().contains("certificate"), "{error}");
+            assert!(server.as_ref().unwrap().requests().is_empty());
+            door.change(&Door::new(&ours.sign("server")));
+        }
+    }
 }
 
 #[test]

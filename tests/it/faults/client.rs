@@ -4,53 +4,28 @@
 use super::conversation::{ANSWER, Conversation, Does, Era, Step, notification};
 use super::fault::Fault;
 use super::proxy::{Event, Proxy};
-use super::record::{Exchange, Plan, Record};
 use super::remote::Remote;
+use super::run::Sent;
 use crate::support::PATIENCE;
-use crate::support::bridge::{Bridge, Ended};
-use crate::support::home::Home;
+use crate::support::bridge::Bridge;
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
-use std::sync::mpsc::{Receiver, channel};
-
-/// What strikes before a step: of the others the proxy knows.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Before {
-    pub(crate) step: &'static str,
-    pub(crate) fault: Fault,
-}
-
-/// A request that was sent, as far as its answer is judged.
-#[derive(Clone, Debug)]
-pub(crate) struct Sent {
-    pub(crate) id: String,
-    pub(crate) step: &'static str,
-    /// A call, counted by this.
-    pub(crate) token: Option<String>,
-    pub(crate) cancelled: bool,
-    pub(crate) stays_open: bool,
-}
-
-/// All that came of one conversation.
-pub(crate) struct Run {
-    pub(crate) sent: Vec<Sent>,
-    /// Everything on stdout.
-    pub(crate) lines: Vec<String>,
-    pub(crate) exchanges: Vec<Exchange>,
-    pub(crate) struck: Option<Exchange>,
-    pub(crate) executed: HashMap<String, usize>,
-    pub(crate) ended: Ended,
-}
+use std::sync::mpsc::Receiver;
 
 /// The step from which on another call waits, where one is needed.
 const BYSTANDS: &str = "list";
 
-struct Client<'a> {
+/// Whom the client has to do with, and what comes from them.
+pub(super) struct Ends<'a> {
+    pub(super) remote: &'a Remote,
+    pub(super) proxy: &'a Proxy,
+    pub(super) bridge: &'a Bridge,
+    pub(super) events: Receiver<Event>,
+}
+
+pub(super) struct Client<'a> {
     conversation: Conversation,
-    remote: &'a Remote,
-    proxy: &'a Proxy,
-    bridge: &'a Bridge,
-    events: Receiver<Event>,
+    ends: Ends<'a>,
     /// The fault gives the client reason to cancel what stalls.
     fault: Option<Fault>,
     /// The plan has struck by now.
@@ -63,77 +38,39 @@ struct Client<'a> {
     step: &'static str,
 }
 
-/// Has the whole conversation with a fresh bridge.
-pub(crate) fn converse(
-    conversation: Conversation,
-    plan: Plan,
-    fault: Option<Fault>,
-    before: Option<Before>,
-) -> Run {
-    let remote = Remote::start(conversation.remote);
-    let (sender, events) = channel();
-    let proxy =
-        Proxy::start(remote.address(), remote.restart(), Record::new(plan, true), sender.clone());
-    let mut bridge = Home::new("memory").launch(&proxy.url()).start_unread();
-    bridge.read_with(move |line| drop(sender.send(Event::Line(line))));
-    let mut client = Client {
-        conversation,
-        remote: &remote,
-        proxy: &proxy,
-        bridge: &bridge,
-        events,
-        fault,
-        struck: HashSet::new(),
-        seen: Vec::new(),
-        lines: Vec::new(),
-        answered: HashMap::new(),
-        sent: Vec::new(),
-        probes: 0,
-        step: "",
-    };
-    for step in conversation.steps() {
-        client.step(step, before.filter(|before| before.step == step.0).map(|one| one.fault));
-    }
-    client.afterwards();
-    let Client { events, mut lines, sent, .. } = client;
-    bridge.close_stdin();
-    let ended = bridge.wait_exit(PATIENCE);
-    lines.extend(rest(&events));
-    Run {
-        sent,
-        lines,
-        exchanges: proxy.exchanges(),
-        struck: proxy.struck(),
-        executed: remote.executed(),
-        ended,
-    }
-}
-
-/// What was written at the very end.
-fn rest(events: &Receiver<Event>) -> Vec<String> {
-    let mut lines = Vec::new();
-    loop {
-        match events.recv_timeout(PATIENCE).expect("the end of stdout") {
-            Event::Line(Some(line)) => lines.push(text(line)),
-            Event::Line(None) => return lines,
-            _ => {}
-        }
-    }
-}
-
-fn text(line: Vec<u8>) -> String {
+pub(super) fn text(line: Vec<u8>) -> String {
     let line = String::from_utf8(line).expect("UTF-8 on stdout");
     line.strip_suffix('\n').expect("whole lines on stdout").to_owned()
 }
 
-impl Client<'_> {
-    fn step(&mut self, Step(name, does): &Step, before: Option<Fault>) {
+impl<'a> Client<'a> {
+    pub(super) fn new(conversation: Conversation, ends: Ends<'a>, fault: Option<Fault>) -> Self {
+        Self {
+            conversation,
+            ends,
+            fault,
+            struck: HashSet::new(),
+            seen: Vec::new(),
+            lines: Vec::new(),
+            answered: HashMap::new(),
+            sent: Vec::new(),
+            probes: 0,
+            step: "",
+        }
+    }
+
+    /// What is still to come, what was said, and what was asked.
+    pub(super) fn done(self) -> (Receiver<Event>, Vec<String>, Vec<Sent>) {
+        (self.ends.events, self.lines, self.sent)
+    }
+
+    pub(super) fn step(&mut self, Step(name, does): &Step, before: Option<Fault>) {
         self.begin(name);
         match before {
-            Some(Fault::ListenerGone) => self.proxy.go_away(),
+            Some(Fault::ListenerGone) => self.ends.proxy.go_away(),
             Some(_) => {
-                (self.remote.restart())();
-                self.proxy.hang_up();
+                (self.ends.remote.restart())();
+                self.ends.proxy.hang_up();
             }
             None => {}
         }
@@ -148,13 +85,13 @@ impl Client<'_> {
             Does::Tells(method) => self.tell(method, away),
         }
         if away && !matches!(does, Does::ShakesHands) {
-            self.proxy.come_back();
+            self.ends.proxy.come_back();
         }
     }
 
     fn begin(&mut self, step: &'static str) {
         self.step = step;
-        self.proxy.begin(step);
+        self.ends.proxy.begin(step);
         if step == BYSTANDS && self.fault == Some(Fault::ForeignStream) {
             let call = self.conversation.era.call("bystander", "late");
             self.send("bystander", call, Some("bystander"));
@@ -166,7 +103,7 @@ impl Client<'_> {
             let id = if attempt == 1 { name.to_owned() } else { format!("{name} {attempt}") };
             self.ask(&id, Era::initialize(&id), None);
             if away && attempt == 1 {
-                self.proxy.come_back();
+                self.ends.proxy.come_back();
             }
             if self.answered.get(&id).is_some_and(|answer| answer.get("result").is_some()) {
                 return;
@@ -184,7 +121,7 @@ impl Client<'_> {
         };
         let state = answer["result"]["requestState"].as_str().expect("a state").to_owned();
         let again = format!("{name} again");
-        self.ask(&again, era.call_again(name, tool, &state), Some(&again));
+        self.ask(&again, era.call_again(name, tool, &state), Some(name));
     }
 
     /// Sends a request and waits for its answer.
@@ -196,7 +133,7 @@ impl Client<'_> {
     }
 
     fn send(&mut self, id: &str, line: String, token: Option<&str>) {
-        self.bridge.send(line);
+        self.ends.bridge.send(line);
         self.sent.push(Sent {
             id: id.to_owned(),
             step: self.step,
@@ -224,7 +161,7 @@ impl Client<'_> {
 
     fn cancel(&mut self, id: &str) {
         let params = format!(r#""requestId":"{id}""#);
-        self.bridge.send(notification("cancelled", &params));
+        self.ends.bridge.send(notification("cancelled", &params));
         let sent = self.sent.iter_mut().find(|one| one.id == id);
         sent.expect("it was sent").cancelled = true;
         // The answer may have crossed the cancellation, which then goes no further.
@@ -244,9 +181,9 @@ impl Client<'_> {
     }
 
     fn tell(&mut self, method: &str, away: bool) {
-        self.bridge.send(notification(method, ""));
+        self.ends.bridge.send(notification(method, ""));
         if away {
-            self.bridge.wait_stderr("did not get through");
+            self.ends.bridge.wait_stderr("did not get through");
         } else {
             self.wait_for(self.conversation.follows(method), None);
         }
@@ -263,7 +200,7 @@ impl Client<'_> {
                 _ => false,
             };
             while !self.seen.iter().any(came)
-                && !labels.iter().any(|label| self.struck.contains(*label))
+                && !self.struck.contains(label)
                 && !id.is_some_and(|id| self.answered.contains_key(id))
             {
                 self.next("");
@@ -274,21 +211,21 @@ impl Client<'_> {
 
     /// Takes note of one thing that happens while `id` is waited for.
     fn next(&mut self, id: &str) {
-        let event = self.events.recv_timeout(PATIENCE).unwrap_or_else(|_| {
+        let event = self.ends.events.recv_timeout(PATIENCE).unwrap_or_else(|_| {
             panic!(
                 "nothing happens while {id:?} is waited for; exchanges: {:#?}; stderr: {}",
-                self.proxy.exchanges(),
-                self.bridge.stderr()
+                self.ends.proxy.exchanges(),
+                self.ends.bridge.stderr()
             )
         });
         match event {
             Event::Line(Some(line)) => self.take(text(line)),
-            Event::Line(None) => panic!("stdout ended; stderr: {}", self.bridge.stderr()),
+            Event::Line(None) => panic!("stdout ended; stderr: {}", self.ends.bridge.stderr()),
             Event::Stalled(exchange) => self.stalled(id, exchange.is_awaited()),
             Event::Struck(label) => {
                 if label == "response" {
                     // The remote has the answer, or will never get it.
-                    self.remote.give_up_asking();
+                    self.ends.remote.give_up_asking();
                 }
                 self.struck.insert(label);
             }
@@ -300,7 +237,9 @@ impl Client<'_> {
         let message = crate::support::value(&line);
         match (message["method"].as_str(), &message["id"]) {
             (Some(_), Value::String(id)) => {
-                self.bridge.send(format!(r#"{{"jsonrpc":"2.0","id":"{id}","result":{ANSWER}}}"#));
+                self.ends
+                    .bridge
+                    .send(format!(r#"{{"jsonrpc":"2.0","id":"{id}","result":{ANSWER}}}"#));
             }
             (None, Value::String(id)) => {
                 self.answered.insert(id.clone(), message);
@@ -326,11 +265,11 @@ impl Client<'_> {
             let line = self.conversation.era.request(&probe, "tools/list", "");
             self.ask(&probe, line, None);
         }
-        self.proxy.let_go();
+        self.ends.proxy.let_go();
     }
 
     /// The fault is over: the next call is served.
-    fn afterwards(&mut self) {
+    pub(super) fn afterwards(&mut self) {
         self.begin("afterwards");
         self.ask(
             "afterwards",
@@ -339,7 +278,7 @@ impl Client<'_> {
         );
         let answer = &self.answered["afterwards"];
         assert!(answer.get("result").is_some(), "the next call is not served: {answer}");
-        self.remote.let_go("bystander");
+        self.ends.remote.let_go("bystander");
         while self.sent.iter().any(|one| one.id == "bystander") && !self.is_done("bystander") {
             self.next("bystander");
         }

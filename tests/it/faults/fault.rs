@@ -19,6 +19,9 @@ pub(crate) enum Fault {
     CloseBeforeHead,
     /// `100 Continue` and nothing more.
     ContinueThenClose,
+    StallBeforeHead,
+    CancelBeforeHead,
+    NotHttp,
 
     // Another reply, without the remote.
     TooManyRequests,
@@ -40,6 +43,8 @@ pub(crate) enum Fault {
     Informational,
     Buffered,
     Trickle,
+    /// Nothing but the end of the connection ends it.
+    EndsByClosing,
     WrongContentType,
 
     // In the body.
@@ -48,6 +53,8 @@ pub(crate) enum Fault {
     /// A proper end, as of a proxy that ends idle streams.
     EndInBody,
     HalfEvent,
+    /// What should be the size of a chunk is none.
+    BadChunk,
     StallThenCut,
     StallThenCancel,
     RestartInBody,
@@ -126,6 +133,9 @@ const TABLE: &[Row] = &[
     Row(ResetBeforeHead,    Where::Request,  [CLOSED,      CLOSED,      CLOSED,          Result]),
     Row(CloseBeforeHead,    Where::Request,  [CLOSED,      CLOSED,      CLOSED,          Result]),
     Row(ContinueThenClose,  Where::Request,  [CLOSED,      CLOSED,      CLOSED,          Result]),
+    Row(StallBeforeHead,    Where::Request,  [CLOSED,      CLOSED,      CLOSED,          Result]),
+    Row(CancelBeforeHead,   Where::Request,  [Nothing,     Nothing,     Nothing,         Nothing]),
+    Row(NotHttp,            Where::Request,  [CLOSED,      CLOSED,      CLOSED,          Result]),
 
     // Never sent again: that nothing was executed is no more than likely.
     Row(TooManyRequests,    Where::Request,  [BUSY,        BUSY,        BUSY,            Result]),
@@ -144,6 +154,7 @@ const TABLE: &[Row] = &[
     Row(LongHeaders,        Where::Request,  [Result,      Result,      Result,          Result]),
     Row(Informational,      Where::Request,  [Result,      Result,      Result,          Result]),
     Row(Trickle,            Where::Request,  [Result,      Result,      Result,          Result]),
+    Row(EndsByClosing,      Where::Request,  [Result,      Result,      Result,          Result]),
     // What never ends by itself, or waits for the client, is given up.
     Row(Buffered,           Where::Request,  [Result,      Result,      Result,          Result]),
     Row(WrongContentType,   Where::Request,  [REFUSED,     REFUSED,     REFUSED,         Result]),
@@ -152,6 +163,7 @@ const TABLE: &[Row] = &[
     Row(CloseInBody,        Where::Piece,    [CLOSED,      CLOSED,      Result,          Result]),
     Row(EndInBody,          Where::Piece,    [NO_MESSAGE,  CLOSED,      Result,          Result]),
     Row(HalfEvent,          Where::Piece,    [NO_MESSAGE,  CLOSED,      Result,          Result]),
+    Row(BadChunk,           Where::Piece,    [CLOSED,      CLOSED,      Result,          Result]),
     Row(StallThenCut,       Where::Piece,    [CLOSED,      CLOSED,      Result,          Result]),
     Row(StallThenCancel,    Where::Piece,    [Nothing,     Nothing,     Nothing,         Nothing]),
     Row(RestartInBody,      Where::Piece,    [CLOSED,      CLOSED,      CLOSED,          CLOSED]),
@@ -192,7 +204,8 @@ impl Fault {
     /// The pieces of a recorded reply at which it can strike.
     pub(crate) fn strikes(self, recorded: &Exchange) -> Vec<Strike> {
         // MCP: the handshake cannot be cancelled.
-        let ends = recorded.label != "initialize" || !self.is_cancelled() || self == Self::Buffered;
+        let may_be = recorded.is_awaited() && recorded.label != "initialize";
+        let ends = may_be || self == Self::Buffered || !self.is_cancelled();
         let pieces = match self.at() {
             _ if !ends => 0..0,
             Where::Step => 0..0,

@@ -33,6 +33,7 @@ pub(super) fn instead(fault: Fault) -> Option<(String, After)> {
         Fault::ResetBeforeHead => (String::new(), After::Reset),
         Fault::CloseBeforeHead => (String::new(), After::Close),
         Fault::ContinueThenClose => ("HTTP/1.1 100 Continue\r\n\r\n".to_owned(), After::Close),
+        Fault::NotHttp => ("SSH-2.0-OpenSSH_9.2\r\n\r\n".to_owned(), After::Close),
         Fault::BadGateway => {
             let head = "HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/html\r\nContent-Length:";
             (format!("{head} {}\r\n\r\n{PAGE}", PAGE.len()), After::Keep)

@@ -34,6 +34,18 @@ pub(super) fn reply(
     if strike.is_some() {
         shared.struck(at);
     }
+    match fault {
+        Some(Fault::StallBeforeHead) => {
+            shared.stall(at);
+            return After::Close;
+        }
+        Some(Fault::CancelBeforeHead) => {
+            shared.stalled(at);
+            hangs_up(client);
+            return After::Close;
+        }
+        _ => {}
+    }
     if let Some((text, after)) = fault.and_then(instead) {
         write(client, &text);
         return after;
@@ -86,9 +98,8 @@ impl Relay<'_> {
                 _ => {}
             }
         }
-        out.end();
         self.shared.note(self.at, |exchange| exchange.whole = true);
-        After::Keep
+        out.end()
     }
 
     fn note(&self, index: usize, piece: &[u8]) {
@@ -115,6 +126,10 @@ impl Relay<'_> {
             Fault::StallThenCancel | Fault::AfterCancel => {}
             Fault::EndInBody => out.piece(so_far),
             Fault::HalfEvent | Fault::TruncatedGzip => out.piece(half),
+            Fault::BadChunk => {
+                out.piece(so_far);
+                write(self.client, "no size\r\n");
+            }
             _ => return None,
         }
         match fault {

@@ -1,7 +1,7 @@
 //! Each fault at each position of recorded conversations: between the bridge and the remote
 //! stands a proxy that strikes once, and whatever happens then, each request is answered once.
 
-pub(crate) mod client;
+mod client;
 pub(crate) mod conversation;
 pub(crate) mod fault;
 mod instead;
@@ -11,13 +11,14 @@ mod out;
 pub(crate) mod proxy;
 pub(crate) mod record;
 pub(crate) mod remote;
+mod run;
 mod upstream;
 
-use client::{Before, Run, converse};
 use conversation::{BOTH_MODERN, Conversation, PLAIN, SESSIONS};
 use fault::{Fault, Where};
 use judge::{Sentence, judge};
 use record::{Exchange, Strike};
+use run::{Before, Run, converse};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Where a fault strikes in a conversation.
@@ -117,6 +118,9 @@ macro_rules! suite {
                     a_reset_before_the_head: ResetBeforeHead,
                     an_end_before_the_head: CloseBeforeHead,
                     an_end_after_100_continue: ContinueThenClose,
+                    a_stall_before_the_head_that_is_cut: StallBeforeHead,
+                    a_stall_before_the_head_that_is_cancelled: CancelBeforeHead,
+                    what_is_no_http: NotHttp,
                     a_429_with_retry_after: TooManyRequests,
                     a_503_with_retry_after: Unavailable,
                     a_redirect_to_another_origin: RedirectElsewhere,
@@ -132,11 +136,13 @@ macro_rules! suite {
                     informational_replies_ahead: Informational,
                     a_proxy_that_buffers: Buffered,
                     a_trickle_of_single_bytes: Trickle,
+                    a_reply_that_ends_with_its_connection: EndsByClosing,
                     a_wrong_content_type: WrongContentType,
                     a_reset_in_the_body: ResetInBody,
                     a_close_in_the_body: CloseInBody,
                     a_proxy_that_ends_idle_streams: EndInBody,
                     half_an_event: HalfEvent,
+                    a_chunk_without_a_size: BadChunk,
                     a_stall_that_is_cut: StallThenCut,
                     a_stall_that_is_cancelled: StallThenCancel,
                     a_restart_in_the_body: RestartInBody,

@@ -27,6 +27,8 @@ pub(super) struct Out<'a> {
     /// None where the length is announced.
     chunked: bool,
     length: usize,
+    /// The end of the connection is the end of it.
+    closes: bool,
     pub(super) is_json: bool,
     trickle: bool,
     buffer: Option<Vec<u8>>,
@@ -47,12 +49,15 @@ impl<'a> Out<'a> {
                     | Fault::TwoResponses
                     | Fault::EndInBody
                     | Fault::HalfEvent
+                    | Fault::BadChunk
             )
         );
         let json = framing != Framing::Chunked;
+        let closes = fault == Some(Fault::EndsByClosing);
         Self {
             client,
-            chunked: !json || (length > 0 && (trickle || gzip || reshaped)),
+            chunked: !closes && (!json || (length > 0 && (trickle || gzip || reshaped))),
+            closes,
             length,
             is_json: json,
             trickle,
@@ -83,6 +88,8 @@ impl<'a> Out<'a> {
         }
         if self.chunked {
             text.push_str("Transfer-Encoding: chunked\r\n\r\n");
+        } else if self.closes {
+            text = text.replacen("HTTP/1.1", "HTTP/1.0", 1) + "\r\n";
         } else {
             text.push_str(&format!("Content-Length: {}\r\n\r\n", self.length));
         }
@@ -114,18 +121,20 @@ impl<'a> Out<'a> {
         }
     }
 
-    pub(super) fn end(&mut self) {
+    /// The end, and what it leaves of the connection.
+    pub(super) fn end(&mut self) -> After {
         if let Some(buffer) = self.buffer.take() {
             self.write(&buffer);
         }
         if self.chunked {
             write(self.client, "0\r\n\r\n");
         }
+        if self.closes { After::Close } else { After::Keep }
     }
 
     /// A proper end, too early.
     pub(super) fn cut_short(&mut self) -> After {
-        self.end();
-        if self.chunked { After::Keep } else { After::Close }
+        let after = self.end();
+        if self.chunked { after } else { After::Close }
     }
 }

@@ -149,6 +149,8 @@ impl Drop for Proxy {
 fn socket(address: SocketAddr) -> Socket {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
     socket.set_reuse_address(true).expect("reuse the address");
+    #[cfg(not(target_os = "linux"))]
+    socket.set_reuse_port(true).expect("reuse the port");
     socket.bind(&address.into()).expect("bind the port");
     socket
 }

@@ -78,12 +78,15 @@ impl Drop for Remote {
 }
 
 impl State {
-    /// The tool and the token of a call, which counts as executed from here on.
-    fn execute(&self, request: &Request) -> (String, String) {
+    /// The tool and the token of a call, which counts as executed where it is not `asks`, by
+    /// which the remote only begins.
+    fn execute(&self, request: &Request, asks: bool) -> (String, String) {
         let params = request.json()["params"].take();
         let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
-        let token = super::record::token(request).unwrap_or_default();
-        *self.executed.lock().unwrap().entry(token.clone()).or_default() += 1;
+        let token = text(&params["arguments"]["token"]);
+        if !asks {
+            *self.executed.lock().unwrap().entry(token.clone()).or_default() += 1;
+        }
         (text(&params["name"]), token)
     }
 }

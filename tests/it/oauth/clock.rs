@@ -6,7 +6,8 @@ use crate::support::bridge::Bridge;
 use crate::support::preload::Clock;
 use crate::support::scene::Scene;
 
-const DAY: i64 = 24 * 60 * 60;
+const HOUR: i64 = 60 * 60;
+const DAY: i64 = 24 * HOUR;
 
 /// One real server ends the grant when it is shown an expired token.
 fn scene(lifetime: u64) -> Scene {
@@ -54,6 +55,22 @@ fn a_clock_that_jumps_back_leads_to_one_renewal_at_most() {
     let mut bridge = clock.rules(scene.launch()).start().ready();
     calls(&mut bridge, 5);
     assert!(scene.auth.refreshed() <= before + 1, "{} renewals", scene.auth.refreshed());
+}
+
+/// Off from the first to the last, as a machine's that was set to the wrong zone.
+#[test]
+fn a_clock_that_is_off_by_an_hour_all_the_time_changes_nothing() {
+    for offset in [-HOUR, HOUR] {
+        let scene = scene(600);
+        let clock = Clock::new();
+        clock.set(offset);
+        let mut bridge = clock.rules(scene.launch()).start().ready();
+        calls(&mut bridge, 5);
+        bridge.finish();
+        calls(&mut clock.rules(scene.launch()).start().ready(), 5);
+        assert_eq!(scene.auth.refreshed(), 0, "{offset}");
+        assert_eq!(scene.browser.tabs().len(), 1);
+    }
 }
 
 /// Signed in while the clock was a day ahead; now it is right.

@@ -15,6 +15,7 @@ mod exit;
 mod failures;
 #[cfg(target_os = "linux")]
 mod full_disk;
+mod home_gone;
 mod hostile;
 mod hostile_metadata;
 mod impatience;

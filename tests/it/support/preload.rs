@@ -1,4 +1,4 @@
-//! What the executable finds in place of the system: its clock, its name server.
+//! What the executable finds in place of the system: its clock, its name server, its disk.
 
 use super::bridge::Launch;
 use std::fs;
@@ -27,6 +27,14 @@ impl Library {
 
     fn path(&self, name: &str) -> String {
         self.file(name).to_str().expect("a UTF-8 path").to_owned()
+    }
+
+    /// A file that is there while something is the case.
+    fn flag(&self, name: &str, is: bool) {
+        let _ = fs::remove_file(self.file(name));
+        if is {
+            fs::write(self.file(name), "").expect("write a file");
+        }
     }
 
     fn before(&self, launch: Launch) -> Launch {
@@ -58,7 +66,8 @@ impl Clock {
     }
 }
 
-/// A name server that knows this machine under every name below `.inside.example`.
+/// A name server that knows this machine under every name below `.inside.example`, while it
+/// can be asked.
 pub(crate) struct Names(Library);
 
 impl Names {
@@ -66,8 +75,31 @@ impl Names {
         Self(Library::new(include_str!("names.c")))
     }
 
+    /// It knows nothing from here on, or everything again.
+    pub(crate) fn lose(&self, lost: bool) {
+        self.0.flag("lost", lost);
+    }
+
     /// The bridge that asks it.
     pub(crate) fn serve(&self, launch: Launch) -> Launch {
-        self.0.before(launch)
+        self.0.before(launch).env("NAMES_LOST", &self.0.path("lost"))
+    }
+}
+
+/// A disk that can be mounted read-only.
+pub(crate) struct Disk(Library);
+
+impl Disk {
+    pub(crate) fn new() -> Self {
+        Self(Library::new(include_str!("read_only.c")))
+    }
+
+    pub(crate) fn read_only(&self, yes: bool) {
+        self.0.flag("read-only", yes);
+    }
+
+    /// The bridge whose home is on it.
+    pub(crate) fn hold(&self, launch: Launch) -> Launch {
+        self.0.before(launch).env("READ_ONLY", &self.0.path("read-only"))
     }
 }

@@ -1,5 +1,6 @@
 //! TLS in front of a scripted server, with the certificate of the fixtures.
 
+use super::PATIENCE;
 use super::mcp_server::Server;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -11,7 +12,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 #[path = "../../../src/http/tls/scripted/authority.rs"]
 mod authority;
@@ -60,19 +61,25 @@ impl Door {
     }
 
     pub(crate) fn open(self, server: &Server) -> Opened {
-        let config = Arc::new(self.config());
+        let config = Arc::new(Mutex::new(Arc::new(self.config())));
         let (silent, behind) = (self.silent, server.address());
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("bind");
         let address = listener.local_addr().expect("an address");
         let seen: Arc<Mutex<Vec<Vec<u8>>>> = Arc::default();
-        let log = seen.clone();
+        let (log, now) = (seen.clone(), config.clone());
+        let connections = Arc::new(());
+        let carried = connections.clone();
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let (config, log) = (config.clone(), log.clone());
-                thread::spawn(move || carry(stream, behind, config, &log, silent));
+                let (config, log) = (now.lock().unwrap().clone(), log.clone());
+                let one = carried.clone();
+                thread::spawn(move || {
+                    carry(stream, behind, config, &log, silent);
+                    drop(one);
+                });
             }
         });
-        Opened { address, seen }
+        Opened { address, seen, config, connections }
     }
 
     fn config(&self) -> ServerConfig {
@@ -105,9 +112,22 @@ impl Door {
 pub(crate) struct Opened {
     pub(crate) address: SocketAddr,
     seen: Arc<Mutex<Vec<Vec<u8>>>>,
+    config: Arc<Mutex<Arc<ServerConfig>>>,
+    /// Held by each of them, and twice beside.
+    connections: Arc<()>,
 }
 
 impl Opened {
+    /// The door of another identity, once the connections there are have ended.
+    pub(crate) fn change(&self, door: &Door) {
+        *self.config.lock().unwrap() = Arc::new(door.config());
+        let end = Instant::now() + PATIENCE;
+        while Arc::strong_count(&self.connections) > 2 {
+            assert!(Instant::now() < end, "a connection does not end");
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
     pub(crate) fn url(&self) -> String {
         format!("https://{}/mcp", self.address)
     }

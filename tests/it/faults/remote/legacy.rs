@@ -26,7 +26,7 @@ pub(super) fn start(state: &Arc<State>) -> Server {
 }
 
 fn call(state: &State, request: &Request, wire: Wire) {
-    let (tool, token) = state.execute(request);
+    let (tool, token) = state.execute(request, false);
     let answer = request.result(&result(&token, ""));
     let streams = &state.streams;
     match tool.as_str() {

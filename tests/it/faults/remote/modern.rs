@@ -25,7 +25,9 @@ pub(super) fn start(state: &Arc<State>) -> Server {
 }
 
 fn call(state: &State, request: &Request, wire: Wire) {
-    let (tool, token) = state.execute(request);
+    let params = request.json()["params"].take();
+    let asks = params["name"] == "ask" && params.get("inputResponses").is_none();
+    let (tool, token) = state.execute(request, asks);
     let answer = request.result(&result(&token, COMPLETE));
     match tool.as_str() {
         "progress" => {
@@ -41,13 +43,12 @@ fn call(state: &State, request: &Request, wire: Wire) {
             // Cancelled by that.
             events.client_closes_within(PATIENCE);
         }
-        "ask" if !token.ends_with(" again") => wire.json(request.result(&format!(
+        "ask" if asks => wire.json(request.result(&format!(
             r#"{{"resultType":"input_required","inputRequests":{{"q":{{"method":"sampling/createMessage","params":{{"messages":[],"maxTokens":1}}}}}},"requestState":"{token}"}}"#
         ))),
         "ask" => {
-            let params = request.json()["params"].take();
             assert_eq!(params["inputResponses"]["q"]["model"], "m", "{params}");
-            assert_eq!(params["requestState"].as_str(), token.strip_suffix(" again"), "{params}");
+            assert_eq!(params["requestState"], token.as_str(), "{params}");
             wire.json(answer);
         }
         "late" => {

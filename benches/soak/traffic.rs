@@ -349,7 +349,7 @@ impl Traffic {
         if result["resultType"] == "input_required" {
             let state = result["requestState"].as_str().unwrap_or_default();
             let again = format!("{id} again");
-            let line = self.conversation.era.call_again(id, "ask", state);
+            let line = self.conversation.era.call_again(id, "ask", "q", state);
             return self.send(again, line, Some(token), "ask");
         }
         if result["content"][0]["text"] != token.as_str() {

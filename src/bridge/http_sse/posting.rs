@@ -11,7 +11,12 @@ use crate::transport::{Content, Lost, Reply, RequestHeaders};
 use bytes::Bytes;
 use reqwest::StatusCode;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::oneshot;
+
+/// How long the endpoint may take to say that it does not know a connection whose stream has
+/// ended, which is the proof that nothing was executed.
+const LAST_WORD: Duration = Duration::from_secs(1);
 
 impl Bridge {
     /// POSTs to the endpoint. The answer may come on the stream before the reply does; the POST
@@ -26,10 +31,19 @@ impl Bridge {
         let (bridge, over) = (self.clone(), connection.clone());
         tokio::spawn(async move {
             let posting = bridge.remote.post_to(&over.endpoint, text, headers);
+            let mut posting = std::pin::pin!(posting);
             let replied = tokio::select! {
                 biased;
-                replied = posting => replied.map_err(|failure| bridge.not_sent(&failure).into()),
-                why = over.closed() => Err(bridge.closed(&why)),
+                replied = &mut posting => Ok(replied),
+                why = over.closed() => match tokio::time::timeout(LAST_WORD, posting).await {
+                    Ok(Ok(reply)) if !may_forget(reply.status) => Err(why),
+                    Ok(replied) => Ok(replied),
+                    Err(_) => Err(why),
+                },
+            };
+            let replied = match replied {
+                Ok(replied) => replied.map_err(|failure| bridge.not_sent(&failure).into()),
+                Err(why) => Err(bridge.closed(&why)),
             };
             if let Err(Ok(reply)) = sender.send(replied) {
                 let reply: Reply = reply;
@@ -188,6 +202,11 @@ impl Snapshot {
         }
         forgotten
     }
+}
+
+/// True for a status with which an endpoint may say that it does not know the connection.
+fn may_forget(status: StatusCode) -> bool {
+    matches!(status, StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND | StatusCode::GONE)
 }
 
 fn speaks_of_session(text: &str) -> bool {

@@ -78,7 +78,13 @@ impl<'a> Client<'a> {
         let era = self.conversation.era;
         match does {
             Does::ShakesHands => self.shake_hands(name, away),
-            Does::Asks(method, params) => self.ask(name, era.request(name, method, params), None),
+            Does::Asks(method, params) => {
+                self.ask(name, era.request(name, method, params), None);
+                // The rest of a handshake that the client knows nothing of.
+                if self.answered.get(*name).is_some_and(|answer| answer.get("result").is_some()) {
+                    self.wait_for(self.conversation.follows(name), None);
+                }
+            }
             Does::Calls(tool) => self.call(name, tool),
             Does::CallsAndCancels(tool) => self.call_and_cancel(name, tool),
             Does::Listens => self.listen(name),
@@ -119,9 +125,12 @@ impl<'a> Client<'a> {
         let Some(answer) = self.answered.get(name).filter(|answer| required(answer)) else {
             return;
         };
-        let state = answer["result"]["requestState"].as_str().expect("a state").to_owned();
+        let result = &answer["result"];
+        let key = result["inputRequests"].as_object().and_then(|asked| asked.keys().next());
+        let state = result["requestState"].as_str().expect("a state");
         let again = format!("{name} again");
-        self.ask(&again, era.call_again(name, tool, &state), Some(name));
+        let line = era.call_again(name, tool, key.expect("a question"), state);
+        self.ask(&again, line, Some(name));
     }
 
     /// Sends a request and waits for its answer.
@@ -173,17 +182,27 @@ impl<'a> Client<'a> {
             r#""notifications":{"toolsListChanged":true,"resourceSubscriptions":["file:///a"]}"#;
         self.send(name, self.conversation.era.request(name, "subscriptions/listen", params), None);
         self.sent.last_mut().expect("it was sent").stays_open = true;
-        let updated = |line: &String| line.contains("notifications/resources/updated");
-        let struck = |client: &Self| client.struck.contains("subscriptions/listen");
-        while !self.is_done(name) && !self.lines.iter().any(updated) && !struck(self) {
+        let complete = |line: &String| {
+            let resource = line.contains("file:///a");
+            let acknowledged = line.contains("notifications/subscriptions/acknowledged");
+            line.contains("notifications/resources/updated") || (acknowledged && !resource)
+        };
+        // Each of them can keep the update from coming.
+        let on_the_way = ["subscriptions/listen", "resources/subscribe", "GET", "GET again"];
+        // The one stream is no sign: it was struck long before.
+        let on_the_way = &on_the_way[..if self.conversation.has_one_stream() { 2 } else { 4 }];
+        let struck = |client: &Self| on_the_way.iter().any(|one| client.struck.contains(*one));
+        while !self.is_done(name) && !self.lines.iter().any(complete) && !struck(self) {
             self.next(name);
         }
     }
 
     fn tell(&mut self, method: &str, away: bool) {
         self.ends.bridge.send(notification(method, ""));
-        if away {
+        if away && !self.conversation.crosses() {
             self.ends.bridge.wait_stderr("did not get through");
+        } else if away {
+            // What follows is not the client's to wait for.
         } else {
             self.wait_for(self.conversation.follows(method), None);
         }
@@ -193,10 +212,11 @@ impl<'a> Client<'a> {
     /// is answered.
     fn wait_for(&mut self, labels: &[&str], id: Option<&str>) {
         for &label in labels {
-            // A GET stream has no end.
+            // These streams have no end.
+            let endless = ["GET", "subscriptions/listen"].contains(&label);
             let came = |event: &Event| match event {
                 Event::Over(found) => found == label,
-                Event::Begun(found) => found == label && label == "GET",
+                Event::Begun(found) => found == label && endless,
                 _ => false,
             };
             while !self.seen.iter().any(came)
@@ -221,7 +241,10 @@ impl<'a> Client<'a> {
         match event {
             Event::Line(Some(line)) => self.take(text(line)),
             Event::Line(None) => panic!("stdout ended; stderr: {}", self.ends.bridge.stderr()),
-            Event::Stalled(exchange) => self.stalled(id, exchange.is_awaited()),
+            Event::Stalled(exchange) => {
+                let answers = self.conversation.has_one_stream() && exchange.label == "GET";
+                self.stalled(id, exchange.is_awaited() || answers);
+            }
             Event::Struck(label) => {
                 if label == "response" {
                     // The remote has the answer, or will never get it.
@@ -252,14 +275,21 @@ impl<'a> Client<'a> {
     /// A reply does not go on: the client gives it up, or other calls go through and then the
     /// network ends it.
     fn stalled(&mut self, id: &str, awaited: bool) {
-        if self.fault.is_some_and(Fault::is_cancelled) {
+        let swallowed =
+            self.conversation.has_one_stream() && self.fault.is_some_and(Fault::swallows);
+        if swallowed || self.fault.is_some_and(Fault::is_cancelled) {
             if awaited {
                 self.cancel(id);
             }
+            if self.conversation.has_one_stream() {
+                // Only now, as the stream stays.
+                self.ends.proxy.let_go();
+            }
             return;
         }
-        let shakes_hands = self.step == "hello" && self.conversation.era == Era::Legacy;
-        if awaited && !shakes_hands {
+        let first = self.conversation.era == Era::Legacy || self.conversation.crosses();
+        let shakes_hands = self.step == "hello" && first;
+        if awaited && !shakes_hands && !self.conversation.has_one_stream() {
             self.probes += 1;
             let probe = format!("probe {}", self.probes);
             let line = self.conversation.era.request(&probe, "tools/list", "");

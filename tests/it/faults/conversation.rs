@@ -1,8 +1,8 @@
 //! What is said: by the client in the words of its era, and by a kind of remote.
 
+use super::record::Exchange;
 use super::remote::Kind;
 use crate::support::bridge::initialize_params;
-use crate::support::modern::META;
 
 /// A client's script at a remote.
 #[derive(Clone, Copy)]
@@ -43,7 +43,19 @@ pub(crate) const PLAIN: Conversation =
     Conversation { era: Era::Legacy, steps: LEGACY, remote: Kind::Plain };
 pub(crate) const BOTH_MODERN: Conversation =
     Conversation { era: Era::Modern, steps: MODERN, remote: Kind::Modern };
+pub(super) const TO_MODERN: Conversation =
+    Conversation { era: Era::Legacy, steps: LEGACY, remote: Kind::Modern };
+pub(super) const TO_LEGACY: Conversation =
+    Conversation { era: Era::Modern, steps: MODERN, remote: Kind::Sessions };
+pub(super) const HTTP_SSE: Conversation =
+    Conversation { era: Era::Legacy, steps: LEGACY, remote: Kind::HttpSse };
+pub(super) const TO_HTTP_SSE: Conversation =
+    Conversation { era: Era::Modern, steps: MODERN, remote: Kind::HttpSse };
 
+/// `_meta` of a client that can be asked, and that opens links.
+const META: &str = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"it","version":"1"},"io.modelcontextprotocol/clientCapabilities":{"sampling":{},"elicitation":{"form":{},"url":{}}}}"#;
+
+// What a remote of the client's era, over Streamable HTTP, has to do with it.
 //                              the client           the remote
 const LEGACY: &[Step] = &[
     Step("hello", ShakesHands),           // JSON
@@ -68,6 +80,8 @@ const MODERN: &[Step] = &[
     Step("stream", Calls("progress")),                // events: two of progress, the result
     Step("call", Calls("json")),                      // JSON
     Step("question", Calls("ask")),                   // JSON: input required; retried: the result
+    Step("pause", Calls("poll")),                     // of legacy remotes only
+    Step("link", Calls("link")), // of legacy remotes only: a link; retried: the result
     Step("second thoughts", CallsAndCancels("held")), // events: progress
     Step("last", Calls("json")),
 ];
@@ -75,8 +89,12 @@ const MODERN: &[Step] = &[
 impl Conversation {
     /// The steps that this remote has a part in.
     pub(crate) fn steps(&self) -> impl Iterator<Item = &'static Step> {
-        let resumes = self.resumes();
-        self.steps.iter().filter(move |step| resumes || !matches!(step.1, Calls("poll")))
+        let (resumes, links) = (self.resumes(), self.remote != Kind::Modern);
+        self.steps.iter().filter(move |step| match step.1 {
+            Calls("poll") => resumes,
+            Calls("link") => links,
+            _ => true,
+        })
     }
 
     /// Streams of this remote can be taken up where they ended.
@@ -84,14 +102,46 @@ impl Conversation {
         self.remote == Kind::Sessions
     }
 
-    /// Recorded requests that follow on a notification, in this order.
+    /// Client and remote are of different eras.
+    pub(super) fn crosses(&self) -> bool {
+        (self.era == Era::Modern) != (self.remote == Kind::Modern)
+    }
+
+    /// All that the remote says comes on one stream.
+    pub(super) fn has_one_stream(&self) -> bool {
+        self.remote == Kind::HttpSse
+    }
+
+    /// Part of finding out how the remote is spoken to.
+    pub(super) fn finds_out(&self, recorded: &Exchange) -> bool {
+        recorded.step == "hello" && (self.crosses() || self.has_one_stream())
+    }
+
+    /// The client knows nothing of this request.
+    pub(super) fn is_hidden(&self, recorded: &Exchange) -> bool {
+        let made = ["subscriptions/listen", "resources/subscribe"];
+        self.finds_out(recorded)
+            || (recorded.label == made[0] && self.era == Era::Legacy)
+            || (recorded.label == made[1] && self.era == Era::Modern)
+    }
+
+    /// The bridge sends nothing for this step: what it says has no place in the remote's era.
+    pub(super) fn is_silent(&self, step: &str) -> bool {
+        let silent = ["level", "alive", "news"];
+        self.era == Era::Legacy && self.crosses() && silent.contains(&step)
+    }
+
+    /// Recorded requests that follow on a notification, or on the first answer, in this order.
     pub(crate) fn follows(&self, told: &str) -> &'static [&'static str] {
-        match (self.remote, told) {
-            (Kind::Sessions | Kind::Plain, "initialized") => &["notifications/initialized", "GET"],
-            (Kind::Sessions | Kind::Plain, "roots/list_changed") => {
-                &["notifications/roots/list_changed"]
-            }
-            (Kind::Sessions | Kind::Plain, "cancelled") => &["notifications/cancelled"],
+        const READY: &[&str] = &["notifications/initialized", "GET"];
+        match (self.remote, self.era, told) {
+            (Kind::Modern, Era::Legacy, "initialized") => &["subscriptions/listen"],
+            (Kind::Modern, ..) => &[],
+            (Kind::HttpSse, Era::Legacy, "initialized") => &READY[..1],
+            (Kind::HttpSse, Era::Modern, "hello") => &READY[..1],
+            (_, Era::Legacy, "initialized") | (Kind::Sessions, Era::Modern, "hello") => READY,
+            (_, _, "roots/list_changed") => &["notifications/roots/list_changed"],
+            (_, _, "cancelled") => &["notifications/cancelled"],
             _ => &[],
         }
     }
@@ -125,9 +175,11 @@ impl Era {
         )
     }
 
-    /// The same again, with what the remote wanted to know.
-    pub(crate) fn call_again(self, id: &str, tool: &str, state: &str) -> String {
-        let responses = format!(r#""inputResponses":{{"q":{ANSWER}}},"requestState":"{state}""#);
+    /// The same again, with what the remote wanted to know under `key`.
+    pub(crate) fn call_again(self, id: &str, tool: &str, key: &str, state: &str) -> String {
+        let answer = if tool == "link" { r#"{"action":"accept"}"# } else { ANSWER };
+        let responses =
+            format!(r#""inputResponses":{{"{key}":{answer}}},"requestState":"{state}""#);
         let call = self.call(&format!("{id} again"), tool);
         let token = format!(r#""token":"{id} again""#);
         let call = call.replacen(&token, &format!(r#""token":"{id}""#), 1);

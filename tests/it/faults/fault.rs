@@ -1,6 +1,8 @@
 //! The faults, where each can strike, and what must come of it.
 
-use super::record::{Exchange, Strike};
+use super::conversation::Conversation;
+use super::record::Exchange;
+use super::strikes::{NEVER, stalls_after};
 
 /// What happens underneath.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,6 +109,11 @@ const CLOSED: Outcome = Outcome::Error(&[-31003]);
 const NO_MESSAGE: Outcome = Outcome::Error(&[-31003, -31004]);
 const REFUSED: Outcome = Outcome::Error(&[-31004]);
 const LENIENT: Outcome = Outcome::Either(&[-31003, -31004]);
+/// The answer may come on the stream before the POST fails.
+const MAY_CLOSE: Outcome = Outcome::Either(&[-31003]);
+const MAY_REFUSE: Outcome = Outcome::Either(&[-31004]);
+/// It does not strike there.
+const NOWHERE: Outcome = Nothing;
 const BUSY: Outcome = Outcome::Status(429, "try again in 30 s");
 const DOWN: Outcome = Outcome::Status(503, "try again in 30 s");
 const MOVED: Outcome = Outcome::Status(307, "check the URL");
@@ -116,8 +123,14 @@ const BROKEN: Outcome = Outcome::Status(502, "look before you repeat it");
 /// - where the reply is JSON,
 /// - where it is an event stream that cannot be resumed,
 /// - where at least one event with an id has come,
-/// - where it is itself the attempt to resume one.
-struct Row(Fault, Where, [Outcome; 4]);
+/// - where it is itself the attempt to resume one,
+/// - over HTTP+SSE: where it is the stream until it has named the endpoint, for the handshake,
+/// - where the endpoint only acknowledges what is POSTed, as the answer comes on the stream,
+/// - where it is the stream, for what waits at that moment.
+///
+/// While the handshake finds out what the remote is, its replies are like any JSON, but of a
+/// refusal only the head matters.
+struct Row(Fault, Where, [Outcome; 7]);
 
 use Fault::*;
 use Outcome::{Nothing, Result};
@@ -125,60 +138,60 @@ use Outcome::{Nothing, Result};
 /// What must happen.
 #[rustfmt::skip]
 const TABLE: &[Row] = &[
-    //                                           JSON         events       events with ids  resumed
-    Row(ListenerGone,       Where::Step,     [UNREACHABLE, UNREACHABLE, UNREACHABLE,     UNREACHABLE]),
-    Row(Restart,            Where::Step,     [Result,      Result,      Result,          Result]),
+    //                                       JSON         events       with ids     resumed      HTTP+SSE:GET POST         stream
+    Row(ListenerGone,       Where::Step,    [UNREACHABLE, UNREACHABLE, UNREACHABLE, UNREACHABLE, UNREACHABLE, UNREACHABLE, UNREACHABLE]),
+    Row(Restart,            Where::Step,    [Result,      Result,      Result,      Result,      Result,      Result,      Result]),
 
-    Row(ResetUnsent,        Where::Request,  [CLOSED,      CLOSED,      CLOSED,          Result]),
-    Row(ResetBeforeHead,    Where::Request,  [CLOSED,      CLOSED,      CLOSED,          Result]),
-    Row(CloseBeforeHead,    Where::Request,  [CLOSED,      CLOSED,      CLOSED,          Result]),
-    Row(ContinueThenClose,  Where::Request,  [CLOSED,      CLOSED,      CLOSED,          Result]),
-    Row(StallBeforeHead,    Where::Request,  [CLOSED,      CLOSED,      CLOSED,          Result]),
-    Row(CancelBeforeHead,   Where::Request,  [Nothing,     Nothing,     Nothing,         Nothing]),
-    Row(NotHttp,            Where::Request,  [CLOSED,      CLOSED,      CLOSED,          Result]),
+    Row(ResetUnsent,        Where::Request, [CLOSED,      CLOSED,      CLOSED,      Result,      REFUSED,     CLOSED,      NOWHERE]),
+    Row(ResetBeforeHead,    Where::Request, [CLOSED,      CLOSED,      CLOSED,      Result,      REFUSED,     MAY_CLOSE,   NOWHERE]),
+    Row(CloseBeforeHead,    Where::Request, [CLOSED,      CLOSED,      CLOSED,      Result,      REFUSED,     MAY_CLOSE,   NOWHERE]),
+    Row(ContinueThenClose,  Where::Request, [CLOSED,      CLOSED,      CLOSED,      Result,      REFUSED,     MAY_CLOSE,   NOWHERE]),
+    Row(StallBeforeHead,    Where::Request, [CLOSED,      CLOSED,      CLOSED,      Result,      REFUSED,     MAY_CLOSE,   NOWHERE]),
+    Row(CancelBeforeHead,   Where::Request, [Nothing,     Nothing,     Nothing,     Nothing,     NOWHERE,     NOWHERE,     NOWHERE]),
+    Row(NotHttp,            Where::Request, [CLOSED,      CLOSED,      CLOSED,      Result,      REFUSED,     MAY_CLOSE,   NOWHERE]),
 
     // Never sent again: that nothing was executed is no more than likely.
-    Row(TooManyRequests,    Where::Request,  [BUSY,        BUSY,        BUSY,            Result]),
-    Row(Unavailable,        Where::Request,  [DOWN,        DOWN,        DOWN,            Result]),
-    Row(RedirectElsewhere,  Where::Request,  [MOVED,       MOVED,       MOVED,           CLOSED]),
-    Row(RedirectHere,       Where::Request,  [Result,      Result,      Result,          Result]),
+    Row(TooManyRequests,    Where::Request, [BUSY,        BUSY,        BUSY,        Result,      REFUSED,     BUSY,        NOWHERE]),
+    Row(Unavailable,        Where::Request, [DOWN,        DOWN,        DOWN,        Result,      REFUSED,     DOWN,        NOWHERE]),
+    Row(RedirectElsewhere,  Where::Request, [MOVED,       MOVED,       MOVED,       CLOSED,      REFUSED,     MOVED,       NOWHERE]),
+    Row(RedirectHere,       Where::Request, [Result,      Result,      Result,      Result,      Result,      Result,      NOWHERE]),
 
-    Row(BadGateway,         Where::Request,  [BROKEN,      BROKEN,      BROKEN,          Result]),
-    Row(Empty200,           Where::Request,  [CLOSED,      CLOSED,      CLOSED,          Result]),
-    Row(Accepted202,        Where::Request,  [CLOSED,      CLOSED,      CLOSED,          Result]),
-    Row(NoContent204,       Where::Request,  [CLOSED,      CLOSED,      CLOSED,          Result]),
-    Row(SwitchingProtocols, Where::Request,  [NO_MESSAGE,  NO_MESSAGE,  NO_MESSAGE,      Result]),
-    Row(HugeHeaders,        Where::Request,  [CLOSED,      CLOSED,      CLOSED,          Result]),
-    Row(TooManyHeaders,     Where::Request,  [CLOSED,      CLOSED,      CLOSED,          Result]),
+    Row(BadGateway,         Where::Request, [BROKEN,      BROKEN,      BROKEN,      Result,      REFUSED,     MAY_REFUSE,  NOWHERE]),
+    Row(Empty200,           Where::Request, [CLOSED,      CLOSED,      CLOSED,      Result,      REFUSED,     Result,      NOWHERE]),
+    Row(Accepted202,        Where::Request, [CLOSED,      CLOSED,      CLOSED,      Result,      REFUSED,     Result,      NOWHERE]),
+    Row(NoContent204,       Where::Request, [CLOSED,      CLOSED,      CLOSED,      Result,      REFUSED,     Result,      NOWHERE]),
+    Row(SwitchingProtocols, Where::Request, [NO_MESSAGE,  NO_MESSAGE,  NO_MESSAGE,  Result,      REFUSED,     MAY_REFUSE,  NOWHERE]),
+    Row(HugeHeaders,        Where::Request, [CLOSED,      CLOSED,      CLOSED,      Result,      REFUSED,     MAY_CLOSE,   NOWHERE]),
+    Row(TooManyHeaders,     Where::Request, [CLOSED,      CLOSED,      CLOSED,      Result,      REFUSED,     MAY_CLOSE,   NOWHERE]),
 
-    Row(LongHeaders,        Where::Request,  [Result,      Result,      Result,          Result]),
-    Row(Informational,      Where::Request,  [Result,      Result,      Result,          Result]),
-    Row(Trickle,            Where::Request,  [Result,      Result,      Result,          Result]),
-    Row(EndsByClosing,      Where::Request,  [Result,      Result,      Result,          Result]),
+    Row(LongHeaders,        Where::Request, [Result,      Result,      Result,      Result,      Result,      Result,      NOWHERE]),
+    Row(Informational,      Where::Request, [Result,      Result,      Result,      Result,      Result,      Result,      NOWHERE]),
+    Row(Trickle,            Where::Request, [Result,      Result,      Result,      Result,      Result,      Result,      NOWHERE]),
+    Row(EndsByClosing,      Where::Request, [Result,      Result,      Result,      Result,      Result,      Result,      NOWHERE]),
     // What never ends by itself, or waits for the client, is given up.
-    Row(Buffered,           Where::Request,  [Result,      Result,      Result,          Result]),
-    Row(WrongContentType,   Where::Request,  [REFUSED,     REFUSED,     REFUSED,         Result]),
+    Row(Buffered,           Where::Request, [Result,      Result,      Result,      Result,      NOWHERE,     Result,      NOWHERE]),
+    Row(WrongContentType,   Where::Request, [REFUSED,     REFUSED,     REFUSED,     Result,      REFUSED,     Result,      NOWHERE]),
 
-    Row(ResetInBody,        Where::Piece,    [CLOSED,      CLOSED,      Result,          Result]),
-    Row(CloseInBody,        Where::Piece,    [CLOSED,      CLOSED,      Result,          Result]),
-    Row(EndInBody,          Where::Piece,    [NO_MESSAGE,  CLOSED,      Result,          Result]),
-    Row(HalfEvent,          Where::Piece,    [NO_MESSAGE,  CLOSED,      Result,          Result]),
-    Row(BadChunk,           Where::Piece,    [CLOSED,      CLOSED,      Result,          Result]),
-    Row(StallThenCut,       Where::Piece,    [CLOSED,      CLOSED,      Result,          Result]),
-    Row(StallThenCancel,    Where::Piece,    [Nothing,     Nothing,     Nothing,         Nothing]),
-    Row(RestartInBody,      Where::Piece,    [CLOSED,      CLOSED,      CLOSED,          CLOSED]),
-    Row(TruncatedGzip,      Where::Piece,    [CLOSED,      CLOSED,      Result,          Result]),
+    Row(ResetInBody,        Where::Piece,   [CLOSED,      CLOSED,      Result,      Result,      REFUSED,     Result,      CLOSED]),
+    Row(CloseInBody,        Where::Piece,   [CLOSED,      CLOSED,      Result,      Result,      REFUSED,     Result,      CLOSED]),
+    Row(EndInBody,          Where::Piece,   [NO_MESSAGE,  CLOSED,      Result,      Result,      REFUSED,     Result,      CLOSED]),
+    Row(HalfEvent,          Where::Piece,   [NO_MESSAGE,  CLOSED,      Result,      Result,      REFUSED,     Result,      CLOSED]),
+    Row(BadChunk,           Where::Piece,   [CLOSED,      CLOSED,      Result,      Result,      REFUSED,     Result,      CLOSED]),
+    Row(StallThenCut,       Where::Piece,   [CLOSED,      CLOSED,      Result,      Result,      REFUSED,     Result,      CLOSED]),
+    Row(StallThenCancel,    Where::Piece,   [Nothing,     Nothing,     Nothing,     Nothing,     NOWHERE,     NOWHERE,     NOWHERE]),
+    Row(RestartInBody,      Where::Piece,   [CLOSED,      CLOSED,      CLOSED,      CLOSED,      REFUSED,     MAY_CLOSE,   CLOSED]),
+    Row(TruncatedGzip,      Where::Piece,   [CLOSED,      CLOSED,      Result,      Result,      REFUSED,     Result,      CLOSED]),
 
     // With ids, what is spoilt counts as delivered: it is not sent again.
-    Row(NotUtf8,            Where::Answer,   [REFUSED,     CLOSED,      CLOSED,          CLOSED]),
-    Row(UnknownIdInstead,   Where::Answer,   [NO_MESSAGE,  CLOSED,      CLOSED,          CLOSED]),
-    Row(Duplicate,          Where::Answer,   [Result,      Result,      Result,          Result]),
+    Row(NotUtf8,            Where::Answer,  [REFUSED,     CLOSED,      CLOSED,      CLOSED,      NOWHERE,     NOWHERE,     Nothing]),
+    Row(UnknownIdInstead,   Where::Answer,  [NO_MESSAGE,  CLOSED,      CLOSED,      CLOSED,      NOWHERE,     NOWHERE,     Nothing]),
+    Row(Duplicate,          Where::Answer,  [Result,      Result,      Result,      Result,      NOWHERE,     NOWHERE,     Result]),
     // An array is no answer outside 2025-03-26.
-    Row(TwoResponses,       Where::Answer,   [LENIENT,     Result,      Result,          Result]),
-    Row(AfterCancel,        Where::Answer,   [Nothing,     Nothing,     Nothing,         Nothing]),
-    Row(NotUtf8Ahead,       Where::Event,    [Result,      Result,      Result,          Result]),
-    Row(UnknownIdAhead,     Where::Event,    [Result,      Result,      Result,          Result]),
-    Row(ForeignStream,      Where::Event,    [Result,      Result,      Result,          Result]),
+    Row(TwoResponses,       Where::Answer,  [LENIENT,     Result,      Result,      Result,      NOWHERE,     NOWHERE,     Result]),
+    Row(AfterCancel,        Where::Answer,  [Nothing,     Nothing,     Nothing,     Nothing,     NOWHERE,     NOWHERE,     Nothing]),
+    Row(NotUtf8Ahead,       Where::Event,   [Result,      Result,      Result,      Result,      NOWHERE,     NOWHERE,     Result]),
+    Row(UnknownIdAhead,     Where::Event,   [Result,      Result,      Result,      Result,      NOWHERE,     NOWHERE,     Result]),
+    Row(ForeignStream,      Where::Event,   [Result,      Result,      Result,      Result,      NOWHERE,     NOWHERE,     NOWHERE]),
 ];
 
 /// Every fault of the table.
@@ -198,33 +211,7 @@ impl Fault {
 
     /// The client gives up what stalls.
     pub(crate) fn is_cancelled(self) -> bool {
-        self == Self::Buffered || self.row().2 == [Nothing; 4]
-    }
-
-    /// The pieces of a recorded reply at which it can strike.
-    pub(crate) fn strikes(self, recorded: &Exchange) -> Vec<Strike> {
-        // MCP: the handshake cannot be cancelled.
-        let may_be = recorded.is_awaited() && recorded.label != "initialize";
-        let ends = may_be || self == Self::Buffered || !self.is_cancelled();
-        let pieces = match self.at() {
-            _ if !ends => 0..0,
-            Where::Step => 0..0,
-            Where::Request if matches!(self, Self::Buffered | Self::WrongContentType) => {
-                let stalls = stalls_after(recorded);
-                stalls..stalls + 1
-            }
-            Where::Request => 0..1,
-            Where::Piece if recorded.pieces == 0 => 0..0,
-            Where::Piece if !recorded.is_stream => 0..1,
-            Where::Piece => 0..recorded.pieces + usize::from(recorded.whole),
-            Where::Event if !recorded.is_stream => 0..0,
-            Where::Answer | Where::Event => match recorded.answer.filter(|_| recorded.is_awaited())
-            {
-                Some(piece) => piece..piece + 1,
-                None => 0..0,
-            },
-        };
-        pieces.map(|piece| Strike { fault: self, piece }).collect()
+        self == Self::Buffered || self.row().2[0] == Nothing
     }
 
     /// What must come of a request that it strikes before.
@@ -233,14 +220,30 @@ impl Fault {
     }
 
     /// What must come of a recorded request that is struck here; none if it has no answer.
-    pub(crate) fn outcome(self, recorded: &Exchange, piece: usize) -> Option<Outcome> {
-        let Row(_, at, [json, events, resumable, resumes]) = *self.row();
+    pub(super) fn outcome(
+        self,
+        kind: Conversation,
+        recorded: &Exchange,
+        piece: usize,
+    ) -> Option<Outcome> {
+        let Row(_, at, [json, events, resumable, resumes, get, posted, stream]) = *self.row();
         let answered = recorded.answer.is_some_and(|answer| piece > answer);
+        if kind.has_one_stream() && recorded.label == "GET" {
+            return Some(if at == Where::Request || piece == 0 { get } else { stream });
+        }
         if recorded.resumes() {
             return Some(if at == Where::Piece && answered { Result } else { resumes });
         }
         recorded.id.as_ref()?;
+        let hidden = kind.is_hidden(recorded);
         Some(match at {
+            // The subscription comes to be without it, or has come to be.
+            _ if hidden && recorded.label == "resources/subscribe" => Result,
+            Where::Piece if hidden && recorded.label == "subscriptions/listen" && piece > 0 => {
+                Result
+            }
+            _ if recorded.is_endpoint => posted,
+            _ if recorded.is_refusal && self.leaves_head() => Result,
             _ if self == Self::Buffered && stalls_after(recorded) != NEVER => Nothing,
             _ if !recorded.is_stream => json,
             Where::Piece if answered => Result,
@@ -250,15 +253,9 @@ impl Fault {
             _ => events,
         })
     }
-}
 
-const NEVER: usize = usize::MAX - 1;
-
-/// The pieces after which a reply that is held back has no more to come.
-fn stalls_after(recorded: &Exchange) -> usize {
-    match recorded.asks {
-        Some(piece) => piece + 1,
-        None if recorded.whole => NEVER,
-        None => recorded.pieces,
+    /// The status is what it was.
+    fn leaves_head(self) -> bool {
+        matches!(self.at(), Where::Piece | Where::Answer) || self == Self::WrongContentType
     }
 }

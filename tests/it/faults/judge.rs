@@ -17,6 +17,9 @@ pub(crate) struct Sentence {
 /// it was not executed.
 const SENT_AGAIN: [Fault; 3] = [Fault::RedirectHere, Fault::Restart, Fault::RestartInBody];
 
+/// A legacy remote executes it the second time only.
+const OPENS_LINK: &str = "link";
+
 /// Checks one conversation.
 ///
 /// # Panics
@@ -46,7 +49,7 @@ pub(crate) fn judge(run: &Run, fault: Option<Fault>, sentence: Option<&Sentence>
     for exchange in &run.exchanges {
         if let Some(token) = &exchange.token {
             let fresh = asked.insert(token);
-            let may = fault.is_some_and(|fault| SENT_AGAIN.contains(&fault));
+            let may = fault.is_some_and(|fault| SENT_AGAIN.contains(&fault)) || token == OPENS_LINK;
             assert!(fresh || may, "{token:?} was sent again");
         }
     }
@@ -67,12 +70,14 @@ fn answers(run: &Run) -> HashMap<String, Vec<Value>> {
 }
 
 /// True for the request itself; others of its step are further attempts. Where the struck one
-/// has an id that is not the client's, it was made of the first of its step.
+/// has an id that is not the client's, it was made of the last of its step.
 fn is_struck(run: &Run, sent: &Sent) -> bool {
     let named = run.struck.as_ref().and_then(|struck| struck.id.as_deref());
     let named = named.and_then(|id| serde_json::from_str::<String>(id).ok());
     let named = named.filter(|id| run.sent.iter().any(|sent| sent.id == *id));
-    named.map_or(sent.id == sent.step, |id| id == sent.id)
+    let again = format!("{} again", sent.step);
+    let last = if run.sent.iter().any(|sent| sent.id == again) { &again } else { sent.step };
+    named.map_or(sent.id == last, |id| id == sent.id)
 }
 
 /// An executed call is never executed twice; one with a result was executed once.

@@ -8,6 +8,7 @@ use super::record::Strike;
 use super::upstream::{Next, Upstream, hangs_up};
 use crate::support::http::Request;
 use serde_json::Value;
+use std::cell::Cell;
 use std::io::Write;
 use std::net::TcpStream;
 
@@ -51,8 +52,11 @@ pub(super) fn reply(
         return after;
     }
     let is_stream = upstream.is_event_stream();
-    shared.note(at, |exchange| exchange.is_stream = is_stream);
-    let relay = Relay { shared, at, client, strike };
+    shared.note(at, |exchange, _| {
+        exchange.is_stream = is_stream;
+        exchange.is_refusal = upstream.status >= 400;
+    });
+    let relay = Relay { shared, at, client, strike, is_one_stream: Cell::new(false) };
     if fault == Some(Fault::Duplicate) && !is_stream {
         return relay.twice(&mut upstream);
     }
@@ -68,6 +72,8 @@ struct Relay<'a> {
     at: usize,
     client: &'a TcpStream,
     strike: Option<Strike>,
+    /// All that the remote says comes here (HTTP+SSE).
+    is_one_stream: Cell<bool>,
 }
 
 impl Relay<'_> {
@@ -90,6 +96,9 @@ impl Relay<'_> {
             }
             let Some(piece) = piece else { break };
             out.piece(&here.map_or_else(|| piece.clone(), |fault| self.spoilt(fault, &piece)));
+            if self.is_one_stream.get() && here.is_some_and(Fault::swallows) {
+                self.shared.stalled(self.at);
+            }
             index += 1;
             match self.strike.filter(|strike| strike.piece == index).map(|strike| strike.fault) {
                 Some(Fault::Buffered) => self.shared.stalled(self.at),
@@ -98,14 +107,18 @@ impl Relay<'_> {
                 _ => {}
             }
         }
-        self.shared.note(self.at, |exchange| exchange.whole = true);
+        self.shared.note(self.at, |exchange, _| exchange.whole = true);
         out.end()
     }
 
     fn note(&self, index: usize, piece: &[u8]) {
         let message = message(piece);
-        self.shared.note(self.at, |exchange| {
+        if piece.starts_with(b"event: endpoint") {
+            self.is_one_stream.set(true);
+        }
+        self.shared.note(self.at, |exchange, step| {
             exchange.pieces = index + 1;
+            exchange.came.push((step.to_owned(), is_response(&message)));
             exchange.has_ids |= piece.starts_with(b"id:");
             if message["id"].is_string() && message["method"].is_string() {
                 exchange.asks = Some(index);
@@ -138,6 +151,10 @@ impl Relay<'_> {
             Fault::StallThenCancel => {
                 self.shared.stalled(self.at);
                 hangs_up(self.client);
+            }
+            Fault::AfterCancel if self.is_one_stream.get() => {
+                self.shared.stall(self.at);
+                return None;
             }
             Fault::AfterCancel => {
                 self.shared.stalled(self.at);

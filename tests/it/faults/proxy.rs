@@ -204,8 +204,11 @@ fn serve(stream: &Arc<TcpStream>, shared: &Shared) -> Option<usize> {
 }
 
 impl Shared {
-    pub(super) fn note(&self, at: usize, change: impl FnOnce(&mut Exchange)) {
-        change(self.record.lock().unwrap().at(at));
+    /// Takes note of something, given the step in which it happens.
+    pub(super) fn note(&self, at: usize, change: impl FnOnce(&mut Exchange, &str)) {
+        let mut record = self.record.lock().unwrap();
+        let step = record.step.clone();
+        change(record.at(at), &step);
     }
 
     fn label(&self, at: usize) -> String {

@@ -26,12 +26,18 @@ pub(crate) struct Exchange {
     pub(crate) id: Option<String>,
     /// What a call is counted by.
     pub(crate) token: Option<String>,
+    /// It goes to the endpoint of HTTP+SSE.
+    pub(crate) is_endpoint: bool,
     pub(crate) is_stream: bool,
+    /// The remote refused it, by its status.
+    pub(crate) is_refusal: bool,
     pub(crate) has_ids: bool,
     /// How many pieces its reply has.
     pub(crate) pieces: usize,
     /// The piece that holds the JSON-RPC response.
     pub(crate) answer: Option<usize>,
+    /// For each piece, the step in which it came, and whether it holds a response.
+    pub(crate) came: Vec<(String, bool)>,
     /// The piece on which the remote asked the client.
     pub(crate) asks: Option<usize>,
     /// The remote ended the reply.
@@ -44,6 +50,20 @@ impl Exchange {
     /// The client waits for its answer, or for that of a stream that it resumes.
     pub(crate) fn is_awaited(&self) -> bool {
         self.id.is_some() || self.resumes()
+    }
+
+    /// What HTTP makes of it: requests, notifications, refusals, JSON, streams, resumptions,
+    /// what comes unasked, and what goes to an endpoint.
+    pub(super) fn sort(&self) -> [bool; 7] {
+        [
+            self.id.is_some(),
+            self.is_refusal,
+            self.is_stream,
+            self.has_ids,
+            self.resumes(),
+            self.label == "GET",
+            self.is_endpoint,
+        ]
     }
 
     /// It takes up a stream that has ended.
@@ -89,6 +109,7 @@ impl Record {
             step: self.step.clone(),
             id: is_request.then(|| request.id().to_owned()),
             token: token(request),
+            is_endpoint: request.target.starts_with("/messages"),
             ..Exchange::default()
         };
         let strike = (self.plan)(&exchange);

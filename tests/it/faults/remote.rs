@@ -1,13 +1,14 @@
 //! The remotes of the conversations: what each tool does is in its name. They count how often
 //! each call was executed.
 
+mod http_sse;
 mod legacy;
 mod modern;
 mod streams;
 
 use crate::support::http::Request;
 use crate::support::mcp_server::Server;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use streams::Streams;
@@ -20,6 +21,8 @@ pub(crate) enum Kind {
     /// Legacy without any of these.
     Plain,
     Modern,
+    /// Of 2024-11-05.
+    HttpSse,
 }
 
 pub(crate) struct Remote {
@@ -32,7 +35,10 @@ struct State {
     executed: Mutex<HashMap<String, usize>>,
     streams: Streams,
     sessions: crate::support::legacy::Sessions,
+    connections: http_sse::Connections,
     ids: bool,
+    /// Tokens of calls for which a link had to be opened.
+    linked: Mutex<HashSet<String>>,
 }
 
 impl Remote {
@@ -41,6 +47,7 @@ impl Remote {
         let server = match kind {
             Kind::Sessions | Kind::Plain => legacy::start(&state),
             Kind::Modern => modern::start(&state),
+            Kind::HttpSse => http_sse::start(&state),
         };
         Self { server, state }
     }
@@ -51,13 +58,17 @@ impl Remote {
 
     /// What it does when it is started anew: it knows no session any more.
     pub(crate) fn restart(&self) -> impl Fn() + Send + Sync + 'static {
-        let sessions = self.state.sessions.clone();
-        move || sessions.expire()
+        let state = self.state.clone();
+        move || {
+            state.sessions.expire();
+            state.connections.forget(&state.streams);
+        }
     }
 
     /// It stops waiting for what it asked the client.
     pub(crate) fn give_up_asking(&self) {
         self.state.streams.give_up_asking();
+        http_sse::give_up_asking(&self.state);
     }
 
     /// Answers the late call of this token.
@@ -89,6 +100,19 @@ impl State {
         }
         (text(&params["name"]), token)
     }
+
+    /// What a legacy remote answers where a link has to be opened first: once for each token.
+    fn wants_link(&self, request: &Request) -> Option<String> {
+        let params = request.json()["params"].take();
+        let token = params["arguments"]["token"].as_str().unwrap_or_default().to_owned();
+        let first = params["name"] == "link" && self.linked.lock().unwrap().insert(token);
+        first.then(|| {
+            format!(
+                r#"{{"jsonrpc":"2.0","id":{},"error":{{"code":-32042,"message":"open it","data":{{"elicitations":[{{"mode":"url","elicitationId":"1","url":"https://x.invalid/","message":"m"}}]}}}}}}"#,
+                request.id()
+            )
+        })
+    }
 }
 
 /// The result of a call, for one who checks that it is the right one.
@@ -96,15 +120,16 @@ fn result(token: &str, more: &str) -> String {
     format!(r#"{{{more}"content":[{{"type":"text","text":"{token}"}}]}}"#)
 }
 
-fn progress(token: &str, n: usize) -> String {
+fn progress(request: &Request, n: usize) -> String {
+    let token = request.json()["params"]["_meta"]["progressToken"].take();
     format!(
-        r#"{{"jsonrpc":"2.0","method":"notifications/progress","params":{{"progressToken":"{token}","progress":{n}}}}}"#
+        r#"{{"jsonrpc":"2.0","method":"notifications/progress","params":{{"progressToken":{token},"progress":{n}}}}}"#
     )
 }
 
 /// Tools with these names.
 fn tools(more: &str) -> String {
-    let tools = ["progress", "json", "ask", "poll", "held", "late"]
+    let tools = ["progress", "json", "ask", "poll", "held", "late", "link"]
         .map(|name| format!(r#"{{"name":"{name}","inputSchema":{{"type":"object"}}}}"#));
     format!(r#"{{{more}"tools":[{}]}}"#, tools.join(","))
 }

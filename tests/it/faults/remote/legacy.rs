@@ -26,13 +26,16 @@ pub(super) fn start(state: &Arc<State>) -> Server {
 }
 
 fn call(state: &State, request: &Request, wire: Wire) {
+    if let Some(error) = state.wants_link(request) {
+        return wire.json(error);
+    }
     let (tool, token) = state.execute(request, false);
     let answer = request.result(&result(&token, ""));
     let streams = &state.streams;
     match tool.as_str() {
         "progress" => {
-            streams.push(&token, progress(&token, 1));
-            streams.push(&token, progress(&token, 2));
+            streams.push(&token, progress(request, 1));
+            streams.push(&token, progress(request, 2));
             streams.end(&token, Some(answer));
         }
         "ask" => {
@@ -41,7 +44,7 @@ fn call(state: &State, request: &Request, wire: Wire) {
             );
             streams.ask(&token, ask, answer);
         }
-        "held" => streams.push(&token, progress(&token, 1)),
+        "held" => streams.push(&token, progress(request, 1)),
         "poll" => {
             let events = primed(state, &token, wire);
             events.end();

@@ -12,7 +12,7 @@ const CACHED: &str = r#""resultType":"complete","ttlMs":0,"cacheScope":"private"
 
 pub(super) fn start(state: &Arc<State>) -> Server {
     let state = state.clone();
-    Modern::new()
+    let modern = Modern::new()
         .on("server/discover", |request, wire| {
             wire.json(request.result(&format!(
                 r#"{{{CACHED}"supportedVersions":["{VERSION}"],"capabilities":{{"tools":{{"listChanged":true}},"resources":{{"subscribe":true}}}}}}"#
@@ -21,7 +21,12 @@ pub(super) fn start(state: &Arc<State>) -> Server {
         .on("tools/list", |request, wire| wire.json(request.result(&tools(CACHED))))
         .on("tools/call", move |request, wire| call(&state, request, wire))
         .on("subscriptions/listen", listen)
-        .start()
+        .into_handler();
+    Server::start(move |request, wire| match &*request.method {
+        // Whoever sees only a part of a refusal may look for a remote of before.
+        "GET" => wire.status(405),
+        _ => modern(request, wire),
+    })
 }
 
 fn call(state: &State, request: &Request, wire: Wire) {
@@ -32,14 +37,14 @@ fn call(state: &State, request: &Request, wire: Wire) {
     match tool.as_str() {
         "progress" => {
             let mut events = wire.events();
-            events.event(progress(&token, 1));
-            events.event(progress(&token, 2));
+            events.event(progress(request, 1));
+            events.event(progress(request, 2));
             events.event(answer);
             events.end();
         }
         "held" => {
             let mut events = wire.events();
-            events.event(progress(&token, 1));
+            events.event(progress(request, 1));
             // Cancelled by that.
             events.client_closes_within(PATIENCE);
         }

@@ -66,6 +66,7 @@ impl ToLegacy {
         }
         let offers = Offers::of(request.capabilities());
         let level = request.level().unwrap_or_default();
+        self.keep_quiet_for(level);
         let call = Call { request, offers, level, token, own, task, parked: None };
         let may_ask = call.may_ask();
         self.calls.insert(number, call);

@@ -156,6 +156,13 @@ impl ToLegacy {
         self.after(LINGERING, token);
     }
 
+    /// A request goes out. What comes from now on may be of it, and it may want none.
+    pub(super) fn keep_quiet_for(&mut self, level: Option<Level>) {
+        if level.is_none() {
+            self.logging.lingering = None;
+        }
+    }
+
     pub(super) fn end_lingering(&mut self, token: u64) {
         self.logging.lingering = self.logging.lingering.filter(|(_, end)| *end != token);
     }

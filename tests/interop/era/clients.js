@@ -8,6 +8,7 @@ import { connect, textOf } from '../support/clients.js';
 
 const LOG_LEVEL = 'io.modelcontextprotocol/logLevel';
 const capabilities = { elicitation: { form: {}, url: {} }, sampling: {}, roots: { listChanged: true } };
+const modernCapabilities = { ...capabilities, roots: {} }; // there it has no changes
 
 /** What the person, the model and the machine at the client say. `asked` hears every question. */
 const ANSWERS = {
@@ -31,7 +32,7 @@ export async function player(t, { sdk, mode }, { url, ...how }, name) {
       });
     }
   };
-  const options = { capabilities, ...(mode && { versionNegotiation: { mode } }) };
+  const options = { capabilities: mode?.pin ? modernCapabilities : capabilities, ...(mode && { versionNegotiation: { mode } }) };
   const { client, notifications, received, close } = await connect(t, sdk, url, { name, options, prepare, ...how });
 
   const modern = sdk === 'v2' && client.getProtocolEra() === 'modern';

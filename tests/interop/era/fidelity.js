@@ -1,5 +1,12 @@
-// What differs between a conversation without keyferry and the same one through it, and why. A name
-// that ends in `*` stands for all that begin so.
+// What differs between a conversation without keyferry and the same one through it, and why. A `*` in a
+// row stands for any text.
+const LISTENS = 'a listen cannot be changed, and a legacy client follows one resource after the other: each time a new one';
+const UNASKED = 'a legacy client hears of changes of lists without asking';
+const EMPTY = 'a modern message always has params; what is left of them without `_meta`, which the other era has no use for';
+const BY_ITSELF = 'of questions that come one after the other, each is asked as soon as it is there';
+const TWO_SESSIONS = 'the SDK looks for the era with a process of its own, and each process begins a session';
+const OFFERED = 'what the client says is offered as it is first, of each process the first request';
+
 export const LISTED = {
   legacy: { bytes: {}, wire: {}, stdio: {} },
   modern: {
@@ -7,80 +14,55 @@ export const LISTED = {
     wire: { 'notifications of the client: - notifications/cancelled': 'the same; the SDK says it all the same' },
     stdio: { 'notifications of the client: + notifications/cancelled': 'which is what the SDK says where it has no stream to close' },
   },
+
   'legacy at modern': {
-    // Compared with a modern client.
     wire: {
-      'requests of the client: + initialize': 'what the client speaks is offered to the remote first',
-      'requests of the client: + subscriptions/listen': 'a legacy client hears of changes unasked, and each resource more or less is a new filter',
-      'requests of the client: subscriptions/listen *': 'the same',
-      'notifications of the server: + notifications/subscriptions/acknowledged': 'the same',
-      'notifications of the server: notifications/subscriptions/acknowledged *': 'the same',
-      "notifications of the server: notifications/resources/updated ~ params._meta.'io.modelcontextprotocol/subscriptionId'": 'a request has an id of the translation',
-      "notifications of the server: notifications/tools/list_changed ~ params._meta.'io.modelcontextprotocol/subscriptionId'": 'the same',
+      'requests of the client: + initialize': 'what the client says is offered as it is first',
+      'requests of the client: + subscriptions/listen': LISTENS,
+      'requests of the client: subscriptions/listen + params.notifications.toolsListChanged': UNASKED,
+      'requests of the client: subscriptions/listen + params.notifications.promptsListChanged': UNASKED,
+      'requests of the client: subscriptions/listen + params.notifications.resourcesListChanged': UNASKED,
+      'requests of the client: subscriptions/listen * params.notifications.resourceSubscriptions*': LISTENS,
+      'notifications of the server: + notifications/subscriptions/acknowledged': LISTENS,
+      'notifications of the server: notifications/subscriptions/acknowledged + params.notifications.toolsListChanged': UNASKED,
+      'notifications of the server: notifications/subscriptions/acknowledged + params.notifications.promptsListChanged': UNASKED,
+      'notifications of the server: notifications/subscriptions/acknowledged + params.notifications.resourcesListChanged': UNASKED,
+      'notifications of the server: notifications/subscriptions/acknowledged * params.notifications.resourceSubscriptions*': LISTENS,
       'notifications of the client: - notifications/cancelled': 'closing the stream of a request is what cancels it over HTTP',
-      'notifications of the server: notifications/progress ~ params.progressToken': "the token is the client's, who counts in its own way",
-      'requests of the client: tools/call ~ params._meta.progressToken': 'the same',
-      'requests of the client: - tools/call': 'only a modern client calls for a log without a level',
-      "requests of the client: tools/call + params._meta.'io.modelcontextprotocol/logLevel'": 'a level that was set holds for every request from then on',
-      "requests of the client: tools/call ~ params._meta.'io.modelcontextprotocol/logLevel'": 'the same, as there is one call less',
-      ...Object.fromEntries(
-        ['completion/complete', 'prompts/get', 'prompts/list', 'resources/list', 'resources/read', 'resources/templates/list', 'server/discover', 'subscriptions/listen', 'tools/call', 'tools/list'].map((method) => [
-          `requests of the client: ${method} - params._meta.'io.modelcontextprotocol/clientCapabilities'.roots.listChanged`,
-          'modern roots do not change between two requests',
-        ]),
-      ),
+      'requests of the client: - tools/call log': 'the one without a level; a legacy client would hear all there is, and the script does not ask it',
     },
-    // Compared with a legacy remote.
     stdio: {
-      'notifications of the server: notifications/tools/list_changed + params': 'they held what the subscription is called, and are empty now',
-      'requests of the client: resources/read ~ error.code': '-32002 is what 2025-11-25 says; this server says -32602 in both eras',
-      'requests of the server: elicitation/create ~ params.elicitationId': 'modern ones have none: it is made here',
+      'requests of the client: resources/read lost://property ~ error.code': '-32002 until 2025-11-25, for which SDK v2 has the later -32602',
+      'requests of the server: elicitation/create ~ params.elicitationId': 'has to be there until 2025-11-25, and is not there later',
+      'notifications of the server: notifications/tools/list_changed + params': EMPTY,
     },
   },
+
   'modern at legacy': {
-    // Compared with a legacy client.
     wire: {
-      'requests of the client: + server/discover': 'what the client speaks is offered to the remote first',
-      'requests of the client: + initialize': 'the SDK asks once in a process that it throws away, which is a session of its own',
-      'notifications of the client: + notifications/initialized': 'the same',
-      'requests of the client: initialize - params.capabilities.roots.listChanged': 'a modern client has no way to say that they changed',
-      'notifications of the client: notifications/cancelled ~ params.requestId': 'a request has an id of the translation',
-      'notifications of the server: notifications/progress ~ params.progressToken': "the token is the client's, who counts in its own way",
-      'requests of the client: tools/call ~ params._meta.progressToken': 'the same',
-      'requests of the client: + tools/call': 'only a modern client calls for a log without a level',
-      'notifications of the server: + notifications/message': 'the same: at the level of the session, and kept from the client',
-      'requests of the client: + resources/subscribe': 'a new filter names again what the old one named',
-      'requests of the client: + resources/unsubscribe': 'the same',
-      'requests of the client: + tools/list': 'a client that listens looks again when it is told of a change',
-      'requests of the client: prompts/list + params': 'they held what every modern request carries, and are empty now',
-      'requests of the client: resources/list + params': 'the same',
-      'requests of the client: resources/templates/list + params': 'the same',
+      'requests of the client: + server/discover': OFFERED,
+      'requests of the client: + tools/list': OFFERED,
+      'requests of the client: + initialize': TWO_SESSIONS,
+      'notifications of the client: + notifications/initialized': TWO_SESSIONS,
+      'requests of the client: initialize - params.capabilities.roots.listChanged': 'a modern client does not tell of changes of its roots',
+      'requests of the client: prompts/list + params': EMPTY,
+      'requests of the client: resources/list + params': EMPTY,
+      'requests of the client: resources/templates/list + params': EMPTY,
+      'requests of the client: + resources/unsubscribe note://b-of-fidelity': 'the client ends its listen before it begins the next one, with the same resource',
+      'requests of the client: + resources/subscribe note://b-of-fidelity': 'the same',
+      'requests of the client: + tools/call log': 'the one without a level, which is not in the script of legacy clients',
+      'notifications of the server: + notifications/message': 'what a legacy remote says without a level; the client does not hear of it',
     },
-    // Compared with a modern remote.
     stdio: {
+      'requests of the client: * - result._meta': 'only a modern remote says in each result which software made it; server/discover has it here',
+      'requests of the client: + tools/call rounds': BY_ITSELF,
+      "requests of the client: tools/call rounds - params.inputResponses.'roots/list'": BY_ITSELF,
+      "requests of the client: tools/call rounds - result.inputRequests.'roots/list'": BY_ITSELF,
+      'requests of the client: tools/call rounds - result.content': 'one more question instead of the answer',
+      'requests of the client: tools/call rounds + result.inputRequests': 'the same',
+      'requests of the client: tools/call rounds + result.requestState': 'the same',
+      'requests of the client: tools/call rounds ~ result.resultType': 'the same',
       'notifications of the client: + notifications/cancelled': 'which is what the SDK says where it has no stream to close',
-      ...Object.fromEntries(
-        ['completion/complete', 'prompts/get', 'prompts/list', 'resources/list', 'resources/read', 'resources/templates/list', 'tools/call', 'tools/list'].map((method) => [
-          `requests of the client: ${method} - result._meta`,
-          'a legacy server names itself once, in the handshake',
-        ]),
-      ),
-      'requests of the client: + tools/call': 'a legacy server asks one thing after the other, a modern one may ask several at once',
-      'requests of the client: tools/call + params.inputResponses*': 'the same; and what was asked has a name of the translation',
-      'requests of the client: tools/call - params.inputResponses.*': 'the same',
-      'requests of the client: tools/call + result.inputRequests*': 'the same',
-      'requests of the client: tools/call - result.inputRequests.*': 'the same',
-      'requests of the client: tools/call + params.requestState': 'the state is of the translation, also where a modern server needs none',
-      'requests of the client: tools/call ~ params.requestState': 'the same',
-      'requests of the client: tools/call + result.requestState': 'the same',
-      'requests of the client: tools/call ~ result.requestState': 'the same',
-      "requests of the client: tools/call - params._meta.'io.modelcontextprotocol/logLevel'": 'with a round more, the calls after it are compared with those before them',
-      "requests of the client: tools/call ~ params._meta.'io.modelcontextprotocol/logLevel'": 'the same',
-      'requests of the client: tools/call - params.arguments.via': 'the same',
-      'requests of the client: tools/call ~ params.name': 'the same',
-      'requests of the client: tools/call - result.content': 'the same',
-      'requests of the client: tools/call ~ result.content[].text': 'the same',
-      'requests of the client: tools/call ~ result.resultType': 'the same',
     },
   },
 };

@@ -56,25 +56,65 @@ export function overheard({ command, args, env }, where) {
   };
 }
 
+const SUBSCRIPTION = 'io.modelcontextprotocol/subscriptionId';
+
+/** A copy in which `change(key, value, object)` has the say about every member of an object. */
+function rewritten(value, change) {
+  if (typeof value !== 'object' || value === null) return value;
+  if (Array.isArray(value)) return value.map((item) => rewritten(item, change));
+  const members = Object.entries(value).map(([key, member]) => [key, change(key, member, value) ?? rewritten(member, change)]);
+  return Object.fromEntries(members);
+}
+
+/**
+ * The messages of one side with what stands for something else by its meaning: which request a progress
+ * token, a cancellation or a subscription belongs to, which question an answer, that a state is one that
+ * was given. What belongs to nothing stays as it is.
+ */
+function meant(messages, others) {
+  const method = new Map();
+  const questions = new Map();
+  const states = new Set();
+  for (const { id, method: name, params, result } of [...messages, ...others]) {
+    if (name && id !== undefined) method.set(id, name);
+    if (params?._meta?.progressToken !== undefined) method.set(`progress ${params._meta.progressToken}`, name);
+    for (const [key, question] of Object.entries(result?.inputRequests ?? {})) questions.set(`${result.requestState} ${key}`, question.method);
+    if (result?.requestState) states.add(result.requestState);
+  }
+  const of = (key) => method.has(key) && `of ${method.get(key)}`;
+  const byQuestion = (state, value) =>
+    Object.fromEntries(Object.entries(value).map(([key, one]) => [questions.get(`${state} ${key}`) ?? key, one]));
+  const change = (key, value, { requestState }) => {
+    if (key === 'progressToken') return of(`progress ${value}`) || value;
+    if (key === 'requestId' || key === SUBSCRIPTION) return of(value) || value;
+    if (key === 'inputRequests' || key === 'inputResponses') return byQuestion(requestState, value);
+    if (key === 'requestState') return states.has(value) ? 'one that was given' : value;
+    return undefined;
+  };
+  return messages.map((message) => rewritten(message, change));
+}
+
 /**
  * A recording as exchanges: requests with their answers and notifications, of either side, each list
- * in its order.
+ * in its order. `kind` tells which of them are of one sort.
  */
 export function exchanges({ up, down }) {
   const parsed = (texts) => texts.map((text) => JSON.parse(text));
   const [ours, theirs] = [parsed(up), parsed(down)];
+  const [saidByUs, saidByThem] = [meant(ours, theirs), meant(theirs, ours)];
+  const kind = (method, params) => [method, params?.name ?? params?.uri].filter(Boolean).join(' ');
   const requests = (from, answers) =>
     from.filter(({ id, method }) => method && id !== undefined).map(({ id, method, params }) => {
       const { result, error } = answers.find((one) => one.id === id && !one.method) ?? {};
-      return { method, params, result, error };
+      return { kind: kind(method, params), method, params, result, error };
     });
   const notifications = (from) =>
-    from.filter(({ id, method }) => method && id === undefined).map(({ method, params }) => ({ method, params }));
+    from.filter(({ id, method }) => method && id === undefined).map(({ method, params }) => ({ kind: kind(method, params), method, params }));
   return {
-    'requests of the client': requests(ours, theirs),
-    'notifications of the client': notifications(ours),
-    'requests of the server': requests(theirs, ours),
-    'notifications of the server': notifications(theirs),
+    'requests of the client': requests(saidByUs, saidByThem),
+    'notifications of the client': notifications(saidByUs),
+    'requests of the server': requests(saidByThem, saidByUs),
+    'notifications of the server': notifications(saidByThem),
   };
 }
 
@@ -127,11 +167,11 @@ export function bytes(from, to) {
 
 /** Pairs of the same kind: first those that are alike, then the others in their order. */
 function matched(before, after) {
-  const kinds = [...new Set([...before, ...after].map(({ method }) => method))];
+  const kinds = [...new Set([...before, ...after].map(({ kind }) => kind))];
   return kinds.flatMap((kind) => {
-    const others = after.filter(({ method }) => method === kind);
+    const others = after.filter((one) => one.kind === kind);
     const ones = before.filter((one) => {
-      if (one.method !== kind) return false;
+      if (one.kind !== kind) return false;
       const at = others.findIndex((other) => differences(one, other).length === 0);
       if (at >= 0) others.splice(at, 1);
       return at < 0;

@@ -164,16 +164,19 @@ impl Exchange {
     }
 
     async fn post(&self, credential: &Credential, session: &Snapshot) -> Result<Reply, Failure> {
-        let headers = self.headers(credential, session);
         self.bridge.session.used();
         let reply = match &session.connection {
             Some(connection) => {
+                let headers = self.headers(credential, session);
                 self.tickets.iter().for_each(|one| one.mark_sent_over(connection.number()));
                 self.bridge.post_over(connection, self.body(), headers).await
             }
             None => {
+                let place = self.bridge.remote.room().await;
+                // Made now, as a proof of possession ages.
+                let headers = self.headers(credential, session);
                 self.tickets.iter().for_each(Ticket::mark_sent);
-                let reply = self.bridge.remote.post(self.body(), headers).await;
+                let reply = self.bridge.remote.post_in(place, self.body(), headers).await;
                 reply.map_err(|failure| self.bridge.not_sent(&failure).into())
             }
         };

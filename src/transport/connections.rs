@@ -16,7 +16,7 @@ pub(super) struct Connections {
 }
 
 /// Room for one; given back when it is dropped.
-pub(super) struct Place(Option<OwnedSemaphorePermit>);
+pub struct Place(Option<OwnedSemaphorePermit>);
 
 impl Default for Connections {
     fn default() -> Self {

@@ -80,6 +80,24 @@ impl StreamableHttp {
         self.post_at(self.url.clone(), message, headers).await
     }
 
+    /// Room for [`Self::post_in`], when there is some: until then nothing of a request is sent.
+    pub async fn room(&self) -> Place {
+        self.connections.for_request().await
+    }
+
+    /// The same with room that is there.
+    ///
+    /// # Errors
+    /// [`SendFailure`].
+    pub async fn post_in(
+        &self,
+        place: Place,
+        message: Bytes,
+        headers: RequestHeaders,
+    ) -> Result<Reply, SendFailure> {
+        self.send(Method::POST, self.url.clone(), for_message(headers), Some(message), place).await
+    }
+
     /// The same at another URL of the remote's origin.
     ///
     /// # Errors

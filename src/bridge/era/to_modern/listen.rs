@@ -17,6 +17,8 @@ use std::time::Duration;
 /// Subscriptions that are kept.
 const SUBSCRIPTIONS: usize = 10_000;
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// How often a stream that broke at once is opened again before that is told.
+const LOSSES: u32 = 2;
 /// A stream that lasts this long is no failure when it ends.
 const LASTING: Duration = Duration::from_secs(60);
 
@@ -255,7 +257,10 @@ impl ToModern {
         if self.listen.current.take_if(|stream| stream.number == number).is_some() {
             self.listen.gap = true;
         } else if self.listen.next.take_if(|stream| stream.number == number).is_some() {
-            self.never_opened(message, unknown);
+            // Asking again does no harm: who waits for it need not hear of the first failures.
+            if !was_lost(message) || self.listen.failures >= LOSSES {
+                self.never_opened(message, unknown);
+            }
         } else {
             return;
         }
@@ -322,6 +327,11 @@ impl ToModern {
             self.tell_client([&head[..], &params].concat().into());
         }
     }
+}
+
+/// True if the stream broke before the remote had said anything.
+fn was_lost(message: &Message) -> bool {
+    matches!(message.error_code(), Some(-31005 | -31003))
 }
 
 fn uris_in(array: Option<&[u8]>) -> BTreeSet<String> {

@@ -308,15 +308,20 @@ impl Bridge {
     pub(super) fn leave_session(self: &Arc<Self>, initialize: &Message) {
         tracing::info!("the remote speaks a modern revision of MCP now; the session is translated");
         let settings = self.session.remembered();
+        let told = self.session.snapshot().as_told();
         self.end_session();
         if self.eras.client() == Some(Era::Legacy) {
+            // Should it be legacy after all, the session that the client believes in begins anew.
+            self.session.leave(initialize, told);
+            settings.iter().for_each(|setting| self.session.remember(setting));
             self.translate(Era::Legacy, |one| one.resume(initialize, &settings));
         }
     }
 
     /// The same, if there is one, for a request of the client that the remote refused.
     fn leave_session_for(self: &Arc<Self>, request: &Message) {
-        if self.session.snapshot().epoch == 0 {
+        let session = self.session.snapshot();
+        if session.epoch == 0 || session.is_left() {
             return;
         }
         match self.session.initialize().filter(|_| request.method() != "initialize") {

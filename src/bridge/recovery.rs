@@ -2,6 +2,7 @@
 
 use super::Bridge;
 use super::crossing::From;
+use super::era::Era;
 use super::refusal::{CLOSED, Failure, UNREACHABLE};
 use super::session::Snapshot;
 use super::stand_in::Told;
@@ -38,6 +39,9 @@ impl Bridge {
         let lost = self.session.snapshot();
         if lost.epoch != epoch {
             return Ok(());
+        }
+        if self.eras.crossing() == Some(Era::Legacy) {
+            return Err(Failure::Crossed);
         }
         if let Some(one) = last.as_ref().filter(|one| one.lost == epoch && one.at >= came) {
             return Err(one.failure.clone());
@@ -95,7 +99,10 @@ impl Bridge {
             Some(told) if lost.is_stand_in() => {
                 tracing::info!("signed in; the remote answers from now on");
                 self.stand_in.met();
-                let mut changes = told.promises.clone();
+                let mut changes = match told.promises.is_empty() {
+                    false => told.promises.clone(),
+                    true => Told::read(answer.result().unwrap_or_default()).promises,
+                };
                 let stale = self.stand_in.stale();
                 changes.extend(stale.into_iter().filter(|one| !told.promises.contains(one)));
                 self.announce(&changes).await;

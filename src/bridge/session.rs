@@ -68,6 +68,8 @@ pub(super) struct Snapshot {
     pub(super) told: Option<Arc<Told>>,
     /// The remote has begun no session yet.
     stand_in: bool,
+    /// A translation speaks for the client instead, as long as that is what the remote wants.
+    left: bool,
     /// What the remote does not have, though the client was told so.
     pub(super) lacks: Lacks,
     /// The client's `notifications/initialized`, which the remote would not take yet.
@@ -110,6 +112,10 @@ impl Snapshot {
         self.stand_in
     }
 
+    pub(super) fn is_left(&self) -> bool {
+        self.left
+    }
+
     /// True for a session at the remote.
     pub(super) fn is_real(&self) -> bool {
         self.epoch > 0 && !self.stand_in
@@ -122,6 +128,17 @@ impl Snapshot {
         }
         if let Some(version) = &self.version {
             headers.insert(PROTOCOL_VERSION, version.clone());
+        }
+    }
+
+    /// What the client knows of it, in a stand-in for it.
+    pub(super) fn as_told(&self) -> Told {
+        match &self.told {
+            Some(told) => Told::clone(told),
+            None => {
+                let version = self.version.as_ref().and_then(|version| version.to_str().ok());
+                Told { version: version.unwrap_or_default().to_owned(), promises: Vec::new() }
+            }
         }
     }
 
@@ -164,6 +181,18 @@ impl Session {
         let told = Some(Arc::new(told));
         let fresh = |epoch| Snapshot { epoch, told, stand_in: true, ..Snapshot::default() };
         self.replace(initialize, fresh)
+    }
+
+    /// The same, where a translation has taken the place of the session for now.
+    pub(super) fn leave(&self, initialize: &Message, told: Told) {
+        let told = Some(Arc::new(told));
+        self.replace(initialize, |epoch| Snapshot {
+            epoch,
+            told,
+            stand_in: true,
+            left: true,
+            ..Snapshot::default()
+        });
     }
 
     fn replace(

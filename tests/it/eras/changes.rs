@@ -283,3 +283,32 @@ fn a_call_made_before_the_remote_changed_can_be_cancelled_after_that() {
     assert!(executing.wire.client_closes_within(Duration::from_secs(5)));
     bridge.finish().has_no_answer_to("1");
 }
+/// A gateway speaks for a while; neither era is taken for granted after that.
+#[test]
+fn a_session_that_could_not_be_begun_anew_is_begun_anew_by_the_next_call() {
+    let sessions = Sessions::default();
+    let legacy = Legacy::new().sessions(&sessions).into_handler();
+    let away = Arc::new(AtomicBool::new(false));
+    let server = Server::start({
+        let away = away.clone();
+        move |request: &Request, wire: Wire| match request.kind().as_str() {
+            "GET" => wire.status(405),
+            "initialize" if away.load(Ordering::SeqCst) => {
+                wire.reply(404, &[("Content-Type", "text/html")], b"<p>nothing here</p>");
+            }
+            _ => legacy(request, wire),
+        }
+    });
+    let mut bridge = Bridge::to(&server).ready();
+    bridge.call("1");
+    bridge.result("1");
+    sessions.expire();
+    away.store(true, Ordering::SeqCst);
+    bridge.call("2");
+    bridge.error("2");
+    away.store(false, Ordering::SeqCst);
+    bridge.call("3");
+    bridge.result("3");
+    let last = server.of("tools/call").last().unwrap().clone();
+    assert_eq!(last.header("mcp-session-id"), Some("session-2"));
+}

@@ -17,8 +17,6 @@ use std::time::Duration;
 /// Subscriptions that are kept.
 const SUBSCRIPTIONS: usize = 10_000;
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// How often a stream that broke at once is opened again before that is told.
-const LOSSES: u32 = 2;
 /// A stream that lasts this long is no failure when it ends.
 const LASTING: Duration = Duration::from_secs(60);
 
@@ -256,11 +254,8 @@ impl ToModern {
         let unknown = message.error_code() == Some(METHOD_NOT_FOUND.into());
         if self.listen.current.take_if(|stream| stream.number == number).is_some() {
             self.listen.gap = true;
-        } else if self.listen.next.take_if(|stream| stream.number == number).is_some() {
-            // Asking again does no harm: who waits for it need not hear of the first failures.
-            if !was_lost(message) || self.listen.failures >= LOSSES {
-                self.never_opened(message, unknown);
-            }
+        } else if let Some(stream) = self.listen.next.take_if(|stream| stream.number == number) {
+            self.never_opened(&stream.filter, message, unknown);
         } else {
             return;
         }
@@ -272,8 +267,11 @@ impl ToModern {
         }
     }
 
-    fn never_opened(&mut self, message: &Message, unknown: bool) {
-        for Change { call, uri, subscribe } in self.listen.done(|_| true) {
+    fn never_opened(&mut self, filter: &Filter, message: &Message, unknown: bool) {
+        // What came after it was asked for is for the next one.
+        let of_it =
+            |change: &Change| unknown || filter.uris.contains(&change.uri) == change.subscribe;
+        for Change { call, uri, subscribe } in self.listen.done(of_it) {
             if !subscribe || self.listen.has(&uri) {
                 self.answer_with(call, b"{}");
                 continue;
@@ -327,11 +325,6 @@ impl ToModern {
             self.tell_client([&head[..], &params].concat().into());
         }
     }
-}
-
-/// True if the stream broke before the remote had said anything.
-fn was_lost(message: &Message) -> bool {
-    matches!(message.error_code(), Some(-31005 | -31003))
 }
 
 fn uris_in(array: Option<&[u8]>) -> BTreeSet<String> {

@@ -268,9 +268,10 @@ impl ToModern {
     }
 
     fn never_opened(&mut self, filter: &Filter, message: &Message, unknown: bool) {
-        // What came after it was asked for is for the next one.
+        // A stream that broke says nothing of what came after it was asked for.
+        let broke = matches!(message.error_code(), Some(-31005 | -31003));
         let of_it =
-            |change: &Change| unknown || filter.uris.contains(&change.uri) == change.subscribe;
+            |change: &Change| !broke || filter.uris.contains(&change.uri) == change.subscribe;
         for Change { call, uri, subscribe } in self.listen.done(of_it) {
             if !subscribe || self.listen.has(&uri) {
                 self.answer_with(call, b"{}");

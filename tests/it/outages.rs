@@ -97,6 +97,10 @@ fn a_name_that_cannot_be_looked_up_for_a_while_costs_only_what_needs_it() {
     let url = format!("http://mcp.inside.example:{port}/mcp");
     let launch = Home::new("memory").launch(&url).args(&["--allow-http"]);
     let mut bridge = names.serve(launch).start().ready();
+    // Whose connection is free once it was answered; so is that of the call after it.
+    server.wait_for("GET");
+    bridge.call("0");
+    bridge.result("0");
     names.lose(true);
     bridge.call("1");
     bridge.result("1");

@@ -155,6 +155,7 @@ test('an unknown client id ends on a page of the provider: the call ends too, wi
     assert.equal(data.url, judy.links.items[0]);
     return code === SIGN_IN_NEEDED;
   });
+  await judy.visits.until('the page of the provider', ({ length }) => length > 0); // on a slow machine after the call
   const [shown] = judy.visits.items;
   assert.equal(shown.status, 400);
   assert.equal(shown.url.origin, closed.issuer);

@@ -2,7 +2,7 @@
 //! first, and again when it no longer fits.
 
 use super::Bridge;
-use super::call::Call;
+use super::call::{Call, Source};
 use super::era::Era;
 use super::era::signs::{self, Sign};
 use super::eras::Verdict;
@@ -35,7 +35,11 @@ impl Bridge {
         let its_own = code.is_some_and(|code| !(-32019..=-32000).contains(&code))
             && sign != Sign::Certain
             && self.eras.is_confirmed(era);
-        if sign == Sign::Nothing || its_own {
+        // A page is perhaps of something in between: a doubt that rests on that alone must not cost
+        // other calls their answers, who would be left with a translation that is gone.
+        let costly =
+            error.is_none() && self.eras.is_confirmed(era) && self.has_others_under_way(ticket);
+        if sign == Sign::Nothing || its_own || costly {
             return Ok(failure);
         }
         match self.eras.refused(era, sign == Sign::Certain, failure) {
@@ -46,6 +50,17 @@ impl Bridge {
                 Err(Failure::Crossed)
             }
         }
+    }
+
+    /// True if the remote has another call of the same translation.
+    fn has_others_under_way(&self, ticket: &Ticket) -> bool {
+        ticket.source() == Source::Translation
+            && self.pending.all().iter().any(|other| {
+                other.source() == Source::Translation
+                    && other.was_sent()
+                    && !other.stays_open()
+                    && other.id != ticket.id
+            })
     }
 
     /// The same for a session that could not be begun anew.

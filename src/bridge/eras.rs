@@ -32,8 +32,8 @@ struct State {
     recalled: bool,
     /// What it was.
     kept: Option<Era>,
-    /// The first refusal since the remote last answered, and the era in which it refused.
-    refused: Option<(Era, Failure)>,
+    /// The first refusal since the remote last answered.
+    refused: Option<Refusal>,
     doubted: Option<Instant>,
     to_modern: Option<ToModern>,
     to_legacy: Option<ToLegacy>,
@@ -53,6 +53,14 @@ pub(super) struct Dissolved {
     pub(super) settings: Vec<Message>,
     /// What is left to be said.
     pub(super) last: Vec<Effect>,
+}
+
+struct Refusal {
+    /// In which it refused.
+    era: Era,
+    said: Failure,
+    /// It had answered in that era before, and does not say itself that it does not any more.
+    is_doubt: bool,
 }
 
 /// What follows from a refusal.
@@ -142,7 +150,8 @@ impl Eras {
         if self.fixed.is_some() {
             return Verdict::Stands(failure);
         }
-        if !certain && state.confirmed && state.remote == Some(era) {
+        let was_confirmed = state.confirmed && state.remote == Some(era);
+        if !certain && was_confirmed {
             // It worked before: perhaps something in between speaks.
             if state.doubted.is_some_and(|at| at.elapsed() < DOUBT) {
                 return Verdict::Stands(failure);
@@ -150,13 +159,20 @@ impl Eras {
             state.doubted = Some(Instant::now());
         }
         match state.refused.take() {
+            // It says itself that the doubt was wrong. The next refusal is none, until it has
+            // answered again: this ends.
+            Some(first) if first.era != era && first.is_doubt && certain => {
+                (state.remote, state.confirmed) = (Some(first.era), false);
+                Verdict::Other
+            }
             // Neither era: what it said first is the truth about it, and nothing is known.
-            Some((first, said)) if first != era => {
+            Some(first) if first.era != era => {
                 (state.remote, state.confirmed) = (None, false);
-                Verdict::Stands(said)
+                Verdict::Stands(first.said)
             }
             _ => {
-                state.refused = Some((era, failure));
+                let is_doubt = was_confirmed && !certain;
+                state.refused = Some(Refusal { era, said: failure, is_doubt });
                 (state.remote, state.confirmed) = (Some(era.other()), false);
                 Verdict::Other
             }
@@ -356,6 +372,28 @@ mod tests {
         eras.confirm(Era::Modern);
         assert_eq!(refused(&eras, Era::Modern, false, "b"), Some("b".to_owned()));
         assert_eq!(refused(&eras, Era::Modern, true, "c"), None, "what it says itself counts");
+    }
+
+    #[test]
+    fn a_doubt_that_the_remote_dispels_costs_no_call() {
+        let eras = Eras::new(None);
+        eras.client_speaks(Era::Legacy);
+        eras.confirm(Era::Modern);
+        assert_eq!(refused(&eras, Era::Modern, false, "a page"), None);
+        assert_eq!(refused(&eras, Era::Legacy, true, "not that"), None, "back");
+        assert!(eras.crosses(Era::Legacy), "and it is translated again");
+        assert_eq!(refused(&eras, Era::Modern, false, "a page"), None);
+        let stands = refused(&eras, Era::Legacy, true, "not that");
+        assert_eq!(stands, Some("a page".to_owned()), "not for ever");
+    }
+
+    #[test]
+    fn a_remote_that_refuses_both_eras_for_certain_is_not_asked_for_ever() {
+        let eras = Eras::new(None);
+        eras.client_speaks(Era::Modern);
+        eras.confirm(Era::Modern);
+        assert_eq!(refused(&eras, Era::Modern, true, "first"), None);
+        assert_eq!(refused(&eras, Era::Legacy, true, "second"), Some("first".to_owned()));
     }
 
     #[test]

@@ -312,3 +312,20 @@ fn a_session_that_could_not_be_begun_anew_is_begun_anew_by_the_next_call() {
     let last = server.of("tools/call").last().unwrap().clone();
     assert_eq!(last.header("mcp-session-id"), Some("session-2"));
 }
+
+/// A page is no word of the remote's own, and others wait for what it may still say.
+#[test]
+fn a_page_of_a_gateway_costs_no_other_translated_call_its_answer() {
+    let (handler, parked) = park();
+    let server = Modern::new().on("tools/call", handler).start();
+    let mut bridge = Bridge::to(&server).ready();
+    bridge.call("1");
+    let executing = parked.next();
+    bridge.call("2");
+    let page = [("Content-Type", "text/html")];
+    parked.next().wire.reply(404, &page, b"<p>nothing here</p>");
+    assert_eq!(bridge.own_error("2", &[-31004])["data"]["httpStatus"], 404);
+    executing.wire.json(executing.request.result(r#"{"resultType":"complete","content":[]}"#));
+    bridge.result("1");
+    assert_eq!(server.of("initialize").len(), 1, "the era was not doubted");
+}

@@ -107,6 +107,11 @@ impl Conversation {
         (self.era == Era::Modern) != (self.remote == Kind::Modern)
     }
 
+    /// One of those that stand for their era: with every variant of a fault everywhere.
+    pub(super) fn is_whole(&self) -> bool {
+        !self.crosses() && matches!(self.remote, Kind::Sessions | Kind::Modern)
+    }
+
     /// All that the remote says comes on one stream.
     pub(super) fn has_one_stream(&self) -> bool {
         self.remote == Kind::HttpSse

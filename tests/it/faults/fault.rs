@@ -28,6 +28,8 @@ pub(crate) enum Fault {
     // Another reply, without the remote.
     TooManyRequests,
     Unavailable,
+    /// A gateway's own, which may mean a lost session or another era.
+    NotFound,
     RedirectElsewhere,
     RedirectHere,
 
@@ -100,6 +102,8 @@ pub(crate) enum Outcome {
     Status(u64, &'static str),
     /// Its result or an error with one of these codes.
     Either(&'static [i64]),
+    /// Its result or any error, be it one of the remote.
+    Anything,
     /// Nothing: the client has cancelled it.
     Nothing,
 }
@@ -112,6 +116,7 @@ const LENIENT: Outcome = Outcome::Either(&[-31003, -31004]);
 /// The answer may come on the stream before the POST fails.
 const MAY_CLOSE: Outcome = Outcome::Either(&[-31003]);
 const MAY_REFUSE: Outcome = Outcome::Either(&[-31004]);
+const ANYTHING: Outcome = Outcome::Anything;
 /// It does not strike there.
 const NOWHERE: Outcome = Nothing;
 const BUSY: Outcome = Outcome::Status(429, "try again in 30 s");
@@ -153,6 +158,8 @@ const TABLE: &[Row] = &[
     // Never sent again: that nothing was executed is no more than likely.
     Row(TooManyRequests,    Where::Request, [BUSY,        BUSY,        BUSY,        Result,      REFUSED,     BUSY,        NOWHERE]),
     Row(Unavailable,        Where::Request, [DOWN,        DOWN,        DOWN,        Result,      REFUSED,     DOWN,        NOWHERE]),
+    // Once nothing is known any more, everything is found out anew.
+    Row(NotFound,           Where::Request, [ANYTHING,    ANYTHING,    ANYTHING,    CLOSED,      ANYTHING,    ANYTHING,    NOWHERE]),
     Row(RedirectElsewhere,  Where::Request, [MOVED,       MOVED,       MOVED,       CLOSED,      REFUSED,     MOVED,       NOWHERE]),
     Row(RedirectHere,       Where::Request, [Result,      Result,      Result,      Result,      Result,      Result,      NOWHERE]),
 

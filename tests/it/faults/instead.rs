@@ -11,6 +11,7 @@ pub(super) fn without_remote(fault: Fault, request: &Request) -> Option<String> 
     let later = if soon { "Retry-After: 0\r\n" } else { "Retry-After: 30\r\n" };
     let (status, headers, body) = match fault {
         Fault::TooManyRequests => ("429 Too Many Requests", later, "slow down"),
+        Fault::NotFound => ("404 Not Found", "Content-Type: text/html\r\n", "<p>nginx</p>"),
         Fault::Unavailable => ("503 Service Unavailable", later, ""),
         Fault::RedirectElsewhere => {
             ("307 Temporary Redirect", "Location: http://elsewhere.invalid/mcp\r\n", "")

@@ -39,12 +39,12 @@ pub(crate) fn record(conversation: Conversation) -> Run {
 }
 
 /// Every position of the conversation at which the fault can strike, or where it is a variant
-/// of another one for each sort of reply, in the conversations where there are many.
+/// of another one for each sort of reply, in the conversations that need not have it all.
 fn positions(conversation: Conversation, recorded: &Run, fault: Fault) -> Vec<Position> {
     if fault.at() == Where::Step {
         return conversation.steps().map(|step| Position::Before(step.0)).collect();
     }
-    let thinned = fault.is_variant() && (conversation.crosses() || conversation.has_one_stream());
+    let thinned = fault.is_variant() && !conversation.is_whole();
     let mut sorts = Vec::new();
     let mut positions = Vec::new();
     for exchange in recorded.exchanges.iter().filter(|one| one.step != "afterwards") {
@@ -146,6 +146,7 @@ macro_rules! suite {
                     what_is_no_http: NotHttp,
                     a_429_with_retry_after: TooManyRequests,
                     a_503_with_retry_after: Unavailable,
+                    a_404_of_a_gateway: NotFound,
                     a_redirect_to_another_origin: RedirectElsewhere,
                     a_307_on_the_same_origin: RedirectHere,
                     a_502_page: BadGateway,

@@ -36,6 +36,14 @@ impl Fault {
         if kind.has_one_stream() && recorded.label == "GET" {
             return self.strikes_stream(recorded);
         }
+        // There it ends the connection, for a call that is already under way, too.
+        if self == Self::NotFound
+            && kind.has_one_stream()
+            && (recorded.id.is_none() || kind.is_hidden(recorded))
+            && recorded.is_endpoint
+        {
+            return Vec::new();
+        }
         // Only what the client asked for can be cancelled by it, and over HTTP+SSE only on the
         // stream.
         let own = !kind.is_hidden(recorded) && !kind.has_one_stream();

@@ -22,7 +22,16 @@ pub(super) fn start(state: &Arc<State>) -> Server {
         .on("response", on(take_response))
         .on("resources/subscribe", on(subscribe))
         .on("notifications/cancelled", on(cancel));
-    if state.ids { legacy.sessions(&state.sessions).start() } else { legacy.start() }
+    let legacy = if state.ids { legacy.sessions(&state.sessions) } else { legacy };
+    let legacy = legacy.into_handler();
+    Server::start(move |request, wire| {
+        let version = request.header("mcp-protocol-version");
+        match &*request.method {
+            // Whoever looks for a remote of before.
+            "GET" if version.is_none() => wire.status(405),
+            _ => legacy(request, wire),
+        }
+    })
 }
 
 fn call(state: &State, request: &Request, wire: Wire) {
